@@ -1,0 +1,71 @@
+"""The calls behind ``discogan.train``, ``discogan.resume`` and ``discogan.load``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from discogan import training
+from discogan.config import Config, Table, load_config
+from discogan.errors import ConfigError
+from discogan.training import Observer, Outcome, resume
+from discogan.translator import Translator
+
+__all__ = ["load", "resolve_config", "resume", "train"]
+
+
+def train(
+    a: str | Path,
+    b: str | Path | None = None,
+    *,
+    out: str | Path,
+    preset: str = "modern",
+    image_size: int = 64,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> Outcome:
+    """Train a translator between two folders of images, and leave it in the run folder ``out``.
+
+    ``a`` alone may be a folder with trainA and trainB, or the root that a source named in ``settings``
+    reads. ``steps`` or ``minutes`` replace the preset's budget; ``settings`` are ``part.option=value``
+    strings. Raises ``ConfigError``, ``DataError``, ``RunError`` and ``DivergedError``.
+    """
+    config = resolve_config(
+        a, b, preset=preset, image_size=image_size, steps=steps, minutes=minutes, seed=seed, settings=settings
+    )
+    return training.train(config, out, observer)
+
+
+def load(run: str | Path, device: str = "auto") -> Translator:
+    """The translator of a run folder (its newest checkpoint) or of one checkpoint folder."""
+    return Translator.load(run, device)
+
+
+def resolve_config(
+    a: str | Path,
+    b: str | Path | None,
+    *,
+    preset: str,
+    image_size: int,
+    steps: int | None,
+    minutes: float | None,
+    seed: int,
+    settings: Sequence[str],
+) -> Config:
+    """A configuration from what the user gave; folders become absolute, so that a run resumes from anywhere."""
+    config = load_config(preset, image_size=image_size, seed=seed, settings=settings, steps=steps, minutes=minutes)
+    source = {**config.source, **_folders(Path(a), Path(b) if b else None, config.source)}
+    return Config.from_dict({**config.to_dict(), "source": source})
+
+
+def _folders(a: Path, b: Path | None, source: Table) -> Table:
+    """The source's paths; one folder that holds trainA and trainB is recognised."""
+    root = a.expanduser().resolve()
+    if b is not None:
+        return {"a": str(root), "b": str(b.expanduser().resolve())}
+    if source["name"] == "folders" and not (root / "trainA").is_dir():
+        raise ConfigError(f"{a} has no trainA and trainB; give two folders A B, or --set source.name=side_by_side.")
+    return {"root": str(root), "name": "train_ab" if source["name"] == "folders" else source["name"]}

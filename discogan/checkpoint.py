@@ -1,0 +1,212 @@
+"""The run folder: what a run is made from, its checkpoints, and who may write to it.
+
+    RUN/config.json                        settings, versions, data fingerprint; written first
+    RUN/metrics.jsonl
+    RUN/samples/step-000500.png
+    RUN/checkpoints/step-000500/           generator_ab.safetensors generator_ba.safetensors
+                                           discriminator_a.safetensors discriminator_b.safetensors
+                                           training_state.safetensors progress.json config.json
+    RUN/last                               names the newest checkpoint
+
+Safetensors and JSON only: nothing is unpickled, so a run from a stranger cannot run code. Folders and
+files appear under their names only when they are whole and on disk (temporary name, fsync, rename).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from discogan.config import Config
+from discogan.errors import RunError
+from discogan.model import TranslationModel, build_model
+
+NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: optimiser steps done and seconds spent training."""
+
+    step: int = 0
+    elapsed_seconds: float = 0.0
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.metrics = self.path / "metrics.jsonl"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return (self.path / "config.json").exists()
+
+    def create(self, description: Mapping[str, Any]) -> None:
+        """Start a run: write config.json. Raises ``RunError`` where one is already there."""
+        if self.exists:
+            raise RunError(f"{self.path} already holds a run; go on with --resume {self.path} or give another --out.")
+        self.samples.mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        write_json(self.path / "config.json", description)
+
+    def describe(self) -> dict[str, Any]:
+        """config.json; raises ``RunError`` where it is missing or unreadable."""
+        return _read_description(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for writing; raises ``RunError`` while another process does."""
+        if not self.path.is_dir():
+            raise RunError(f"There is no run at {self.path}; start one with discogan train A B --out {self.path}.")
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise RunError(f"{self.path} is being trained by another process; wait for it or stop it.") from error
+        with lock:
+            yield
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest whole checkpoint, or ``None``."""
+        whole = [path for path in self.checkpoints.glob("step-*") if (path / "progress.json").exists()]
+        return max(whole, key=_step_of, default=None)
+
+    def save_checkpoint(self, files: Mapping[str, State], progress: Progress, keep: int) -> Path:
+        """Write a checkpoint from named tensors, one file a name, then drop all but the ``keep`` newest."""
+        final = self.checkpoints / f"step-{progress.step:06d}"
+        if final.exists():
+            return final
+        temporary = self.checkpoints / f".writing-{final.name}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name, tensors in files.items():
+            save_file({key: value.contiguous() for key, value in tensors.items()}, temporary / f"{name}.safetensors")
+            sync(temporary / f"{name}.safetensors")
+        write_json(temporary / "config.json", self.describe())
+        write_json(temporary / "progress.json", vars(progress))
+        temporary.rename(final)
+        sync(self.checkpoints)
+        write_text(self.path / "last", final.name)
+        self._prune(keep)
+        return final
+
+    def _prune(self, keep: int) -> None:
+        for path in sorted(self.checkpoints.glob("step-*"), key=_step_of)[:-keep]:
+            # Renamed first: a folder that is half deleted must not pass for a checkpoint.
+            doomed = path.with_name(f".dropping-{path.name}")
+            path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+        for left_over in self.checkpoints.glob(".dropping-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+
+def read_progress(checkpoint: Path) -> Progress:
+    """The progress that a checkpoint was written at."""
+    return Progress(**json.loads((checkpoint / "progress.json").read_text()))
+
+
+def read_tensors(checkpoint: Path, name: str) -> State:
+    """The tensors of one file of a checkpoint; raises ``RunError`` where it is missing or damaged."""
+    file = checkpoint / f"{name}.safetensors"
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{file} cannot be read ({error}); use another checkpoint of the run.") from error
+
+
+def load_model(path: str | Path, device: torch.device) -> tuple[TranslationModel, Config]:
+    """The networks of a run's newest checkpoint, or of the checkpoint folder given, in evaluation mode."""
+    folder = Path(path)
+    checkpoint = folder if (folder / "progress.json").exists() else RunFolder(folder).last_checkpoint()
+    if checkpoint is None:
+        _read_description(folder)
+        raise RunError(f"{folder} has no checkpoint yet; train on with discogan train --resume {folder}.")
+    config = Config.from_dict(_read_description(checkpoint)["config"])
+    model = build_model(config)
+    for name in NETWORKS:
+        load_network(getattr(model, name), read_tensors(checkpoint, name), checkpoint)
+    return model.to(device).eval(), config
+
+
+def load_network(network: nn.Module, state: State, checkpoint: Path) -> None:
+    """Fill a network from a checkpoint's tensors; raises ``RunError`` where they do not fit."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(
+            f"The weights in {checkpoint} do not fit the networks its config.json describes; restore that file."
+        ) from error
+
+
+def optimiser_state(optimiser: Optimizer, prefix: str) -> State:
+    """An optimiser's tensors by name; its settings are the run's own and are not repeated."""
+    state = optimiser.state_dict()["state"]
+    return {f"{prefix}.{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+
+
+def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State) -> None:
+    """Give an optimiser back what ``optimiser_state`` took."""
+    state: dict[int, State] = {}
+    for key, value in tensors.items():
+        if key.startswith(prefix + "."):
+            index, name = key.removeprefix(prefix + ".").split(".")
+            state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON atomically."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that at any instant it is the old one or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, "utf-8")
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Force a file or folder to disk; Windows cannot open folders and orders renames itself."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"There is no run at {folder} (no config.json); start one with discogan train A B --out {folder}."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'config.json'} cannot be read ({error}); restore it.") from error
+    return description

@@ -1,0 +1,49 @@
+"""The command line: parses, prints, and turns errors into one sentence and an exit code.
+
+Exit codes: 0 done; 2 something the user can mend, said in one sentence; 130 and 143 stopped by Ctrl-C
+or SIGTERM, with a checkpoint where one trains. Commands import PyTorch only once they run.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+import discogan
+from discogan.cli import console
+from discogan.cli.demo import demo
+from discogan.cli.evaluate import evaluate
+from discogan.cli.info import info, list_parts
+from discogan.cli.train import train
+from discogan.cli.translate import translate
+from discogan.errors import DiscoGANError
+
+app = App(
+    name="discogan",
+    help="Two folders of images, no pairs: learn how they correspond, translate either way, score the result.",
+    version=discogan.__version__,
+    help_format="plaintext",
+)
+for command in (train, translate, evaluate, demo, info):
+    app.command(command)
+app.command(list_parts, name="list")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        code = app(arguments, result_action="return_value")
+    except DiscoGANError as error:
+        code = _fail(str(error))
+    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        code = _fail(f"{error.filename}: {error.strerror}; check the path and its permissions.")
+    except OSError as error:
+        code = _fail(f"{error}; check that the disk has room.")
+    except KeyboardInterrupt:
+        code = _fail("Stopped.", 130)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    console.errors.print(message, style="red", highlight=False, soft_wrap=True, markup=False)
+    return code

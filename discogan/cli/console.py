@@ -1,0 +1,63 @@
+"""What the commands print with: tables, progress bars, messages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+console = Console()
+errors = Console(stderr=True)
+
+DIRECTION_ROWS = (
+    ("top-1", "top_1", True),
+    ("top-5", "top_5", True),
+    ("L1", "l1", False),
+    ("SSIM", "ssim", True),
+)
+
+
+def say(message: str) -> None:
+    """A line of plain text."""
+    console.print(message, highlight=False, soft_wrap=True, markup=False)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table without decoration."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, markup=False)
+    console.print()
+
+
+def print_scores(scores: Mapping[str, Any]) -> None:
+    """A run's scores in both directions, each beside what the identity and chance would score."""
+    for direction in ("a_to_b", "b_to_a"):
+        values = scores[direction]
+        if scores["paired"]:
+            rows = [
+                [f"{label} ({'higher' if higher else 'lower'} is better)"]
+                + [f"{values[prefix + key]:.3f}" for prefix in ("", "identity_", "chance_")]
+                for label, key, higher in DIRECTION_ROWS
+            ]
+            print_table(f"{direction}, {scores['images_a']} true pairs", ["", "run", "identity", "chance"], rows)
+        rows = [
+            ["round trip L1 (0 is perfect)", f"{values['round_trip_l1']:.3f}"],
+            ["diversity (0 is collapsed, 1 is right)", f"{values['diversity']:.2f}"],
+            ["sliced Wasserstein (0 is perfect)", f"{values['sliced_wasserstein']:.3f}"],
+        ]
+        print_table("" if scores["paired"] else direction, ["without pairs", "run"], rows)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Progress]:
+    """A bar of counted work with its remaining time; cleared when done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as progress:
+        progress.add_task(description, total=None)
+        yield progress

@@ -1,0 +1,159 @@
+"""``discogan train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from discogan.cli.console import errors, say
+from discogan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from discogan.training import Outcome, StepReport
+
+
+def train(
+    a: Path | None = None,
+    b: Path | None = None,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    preset: str = "modern",
+    image_size: int = 64,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+) -> int:
+    """Train a translator between two folders of unpaired images, or go on with a run.
+
+    Ctrl-C stops with a checkpoint; --resume goes on exactly from there.
+
+    Parameters
+    ----------
+    a
+        Folder of domain A, or a root that holds trainA and trainB.
+    b
+        Folder of domain B.
+    out
+        Folder to make the run in.
+    resume
+        Run to go on with, with its own settings; --steps or --minutes set a new total budget.
+    preset
+        Settings to start from; discogan list shows them.
+    image_size
+        32, 64, 128 or 256 pixels.
+    steps
+        Stop after this many optimiser steps.
+    minutes
+        Stop after this much training time.
+    seed
+        The same seed and settings give the same run.
+    settings
+        part.option=value, any number of times, as --set training.batch_size=32.
+    """
+    from discogan import api
+
+    with Display() as display:
+        if resume is not None:
+            if a or b or out:
+                raise ConfigError("--resume takes the run alone; its folders and settings are the run's own.")
+            outcome = api.resume(resume, steps=steps, minutes=minutes, observer=display.observer())
+        elif a is None or out is None:
+            raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
+        else:
+            outcome = api.train(
+                a,
+                b,
+                out=out,
+                preset=preset,
+                image_size=image_size,
+                steps=steps,
+                minutes=minutes,
+                seed=seed,
+                settings=settings or (),
+                observer=display.observer(),
+            )
+    return report_outcome(outcome)
+
+
+def report_outcome(outcome: Outcome) -> int:
+    """Say how a training ended and how to go on; the exit code."""
+    run = outcome.run
+    if outcome.ended == "interrupted":
+        say(f"Stopped at step {outcome.step:,} with a checkpoint; go on with: discogan train --resume {run}")
+        return 128 + outcome.signal
+    say(f"Trained {outcome.step:,} steps. Samples: {run / 'samples'}")
+    say(f"Translate: discogan translate {run} INPUT --direction a_to_b --out DIR")
+    say(f"Score:     discogan evaluate {run} --pairs-a DIR --pairs-b DIR")
+    return 0
+
+
+class Display:
+    """Live progress of a training; where there is no terminal, a line now and then."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=errors, transient=True
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def observer(self) -> Any:
+        """An observer of training that shows what it is told."""
+        from discogan.training import Observer
+
+        display = self
+
+        class Shown(Observer):
+            def on_prepare(self, domain: str, done: int, total: int) -> None:
+                display._show(f"decoding {domain.upper()}", done, total, f"{done:,}/{total:,} images")
+
+            def on_skipped(self, domain: str, problems: list[str]) -> None:
+                for problem in problems:
+                    say(f"Skipped in {domain.upper()}: {problem}")
+
+            def on_start(self, run: Path, config: Any, progress: Any) -> None:
+                at = f" from step {progress.step:,}" if progress.step else ""
+                say(f"Training {config.preset} at {config.data.image_size} px into {run}{at}")
+
+            def on_step(self, report: StepReport) -> None:
+                display._step(report)
+
+        return Shown()
+
+    def _show(self, name: str, done: float, total: float, note: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, note="")
+        self._progress.update(self._tasks[name], completed=done, total=total, note=note, visible=done < total)
+
+    def _step(self, report: StepReport) -> None:
+        remaining = report.elapsed_seconds / report.fraction - report.elapsed_seconds
+        speed = report.images_seen / report.elapsed_seconds
+        note = f"step {report.step:,}  {speed:,.0f} images/s  {_clock(remaining)} left"
+        if report.record:
+            self._losses = losses_line(report.record)
+        self._show("training", report.fraction, 1.0, f"{note}  {getattr(self, '_losses', '')}")
+        if report.record and not errors.is_terminal and report.step % (20 * 25) == 0:
+            say(f"{note}  {losses_line(report.record)}")
+
+
+def losses_line(record: dict[str, Any]) -> str:
+    """The losses of a metrics record on one line."""
+    fixed = ("step", "images_seen", "elapsed_seconds", "images_per_second")
+    return "  ".join(f"{name} {value:.3f}" for name, value in record.items() if name not in fixed)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,60 @@
+"""``discogan translate``."""
+
+from pathlib import Path
+from typing import Literal
+
+from discogan.cli.console import errors, progress_bar, say
+from discogan.errors import DataError
+
+
+def translate(
+    run: Path,
+    source: str,
+    *,
+    direction: Literal["a_to_b", "b_to_a"],
+    out: Path,
+    round_trip: bool = False,
+    original_size: bool = False,
+    batch_size: int = 32,
+    device: str = "auto",
+) -> None:
+    """Translate a file, a folder (its tree is kept) or a glob into PNG files.
+
+    Parameters
+    ----------
+    run
+        A run, or one of its checkpoints.
+    source
+        An image, a folder of images, or a glob in quotes.
+    direction
+        a_to_b or b_to_a.
+    out
+        Folder for the results.
+    round_trip
+        Translate there and back.
+    original_size
+        Return images at their input's size instead of the run's.
+    batch_size
+        Images at a time.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from discogan.translator import Translator
+
+    translator = Translator.load(run, device)
+    with progress_bar("translating") as progress:
+        results = translator.translate_files(
+            source,
+            out,
+            direction,
+            round_trip=round_trip,
+            original_size=original_size,
+            batch_size=batch_size,
+            on_file=lambda done, total: progress.update(progress.task_ids[0], completed=done, total=total),
+        )
+    broken = [result for result in results if result.target is None]
+    for result in broken:
+        errors.print(f"Skipped: {result.problem}", highlight=False, soft_wrap=True, markup=False)
+    if len(broken) == len(results):
+        raise DataError(f"None of the {len(results)} inputs could be read; give readable images.")
+    say(f"{len(results) - len(broken):,} images translated into {out}")

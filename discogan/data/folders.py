@@ -1,0 +1,28 @@
+"""Two folders of images: the main job."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from discogan.data import Record, folder_records
+from discogan.errors import DataError
+from discogan.registry import SOURCES
+
+
+@SOURCES.register("folders")
+@dataclass(frozen=True)
+class Folders:
+    """Two folder trees, A and B, of any size, count and image format."""
+
+    a: str
+    """The folder of domain A; images are found at any depth."""
+    b: str
+    """The folder of domain B."""
+
+    def records(self) -> tuple[list[Record], list[Record]]:
+        folder_a, folder_b = Path(self.a), Path(self.b)
+        records = folder_records(folder_a), folder_records(folder_b)
+        inner, outer = sorted((folder_a.resolve(), folder_b.resolve()), key=lambda path: -len(path.parts))
+        if inner.is_relative_to(outer):
+            where = "the same folder" if inner == outer else "one folder inside the other"
+            raise DataError(f"A and B are {where} ({inner}); give two separate folders.")
+        return records

@@ -1,0 +1,214 @@
+"""Images decoded once into a memory-mapped array, so that training never waits for a decoder.
+
+    CACHE/stores/KEY/pixels.npy    uint8 (count, height, width, channels)
+                     index.json    names, skipped files, key
+    CACHE/listings/STAT_KEY        names the KEY, so that a second start reads no image at all
+
+KEY is a digest of the files' bytes and of the decoding settings; STAT_KEY of names, sizes and times.
+Both are written to a temporary name first: a store that exists is whole.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from discogan.data import Record
+from discogan.errors import DataError
+from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
+
+FORMAT = 1
+BROKEN_LIMIT = 0.05
+CHUNK = 64
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """The settings that the stored pixels depend on."""
+
+    image_size: int
+    channels: int
+    fit: Fit = "crop"
+    background: str = "white"
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Decoded images: ``pixels`` uint8 (N, H, W, C), mapped from disk, and ``names`` in the same order."""
+
+    pixels: Pixels
+    names: list[str]
+    skipped: list[str]
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def cache_folder() -> Path:
+    """DISCOGAN_CACHE, else the user's cache directory."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("DISCOGAN_CACHE") or Path(base) / "discogan")
+
+
+def open_store(
+    records: Sequence[Record],
+    decoding: Decoding,
+    *,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> ImageStore:
+    """The store for these images, decoded now unless it was before.
+
+    ``progress`` is called with (images done, images in all) while decoding. Raises ``DataError`` when
+    more than 5% of the files are broken; fewer are skipped and named in ``skipped``.
+    """
+    cache = cache or cache_folder()
+    parse_colour(decoding.background)
+    listing = cache / "listings" / _digest(decoding, (_stat_line(record) for record in records))
+    key = listing.read_text() if listing.exists() else _content_key(records, decoding)
+    folder = cache / "stores" / key
+    if not (folder / "index.json").exists():
+        _build_store(folder, records, decoding, workers or os.cpu_count() or 1, progress)
+    if not listing.exists():
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        _write_synced(listing.with_suffix(f".{os.getpid()}"), key).replace(listing)
+    index = json.loads((folder / "index.json").read_text())
+    return ImageStore(np.load(folder / "pixels.npy", mmap_mode="r"), index["names"], index["skipped"], key)
+
+
+def decode_record(record: Record, decoding: Decoding) -> Pixels:
+    """One image as uint8 (image_size, image_size, channels); raises ``DataError`` when it is broken."""
+    image = decode_image(record.path, decoding.channels, decoding.background)
+    if record.half != "whole":
+        middle = image.width // 2
+        left, right = (0, middle) if record.half == "left" else (middle, image.width)
+        image = image.crop((left, 0, right, image.height))
+    if record.dilate:
+        image = dilate_dark(image)
+    return to_pixels(fit_image(image, decoding.image_size, decoding.fit, decoding.background))
+
+
+def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, workers: int, progress: Progress) -> None:
+    """Decode everything into a temporary folder and move it into place."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
+    try:
+        file = temporary / "pixels.npy"
+        shape = (len(records), decoding.image_size, decoding.image_size, decoding.channels)
+        np.lib.format.open_memmap(file, "w+", np.uint8, shape).flush()
+        broken: dict[int, str] = {}
+        for done, failures in _decode_chunks(file, records, decoding, workers):
+            broken |= failures
+            progress(done, len(records))
+        _check_broken(broken, len(records))
+        good = [row for row in range(len(records)) if row not in broken]
+        if broken:
+            _keep_rows(file, good)
+        index = {"names": [records[row].name for row in good], "skipped": list(broken.values()), "key": folder.name}
+        _write_synced(temporary / "index.json", json.dumps(index))
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+        if not folder.exists():
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _decode_chunks(
+    file: Path, records: Sequence[Record], decoding: Decoding, workers: int
+) -> Iterator[tuple[int, dict[int, str]]]:
+    """Decode chunk by chunk, in processes where there is enough to do; yields (images done, broken rows)."""
+    starts = range(0, len(records), CHUNK)
+    jobs = [(file, start, records[start : start + CHUNK], decoding) for start in starts]
+    done = 0
+    if workers == 1 or len(jobs) <= 2:
+        results: Iterator[dict[int, str]] = map(_decode_chunk, jobs)
+    else:
+        # Forking lets a plain script call train() without a __main__ guard; elsewhere only spawn is safe.
+        method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=method)
+        results = pool.map(_decode_chunk, jobs)
+    for job, failures in zip(jobs, results, strict=True):
+        done += len(job[2])
+        yield done, failures
+
+
+def _decode_chunk(job: tuple[Path, int, Sequence[Record], Decoding]) -> dict[int, str]:
+    """Decode some records into their rows of the file; the broken ones by row, with what is wrong."""
+    file, start, records, decoding = job
+    pixels = np.load(file, mmap_mode="r+")
+    broken = {}
+    for row, record in enumerate(records, start):
+        try:
+            pixels[row] = decode_record(record, decoding)
+        except DataError as error:
+            broken[row] = str(error)
+    pixels.flush()
+    return broken
+
+
+def _check_broken(broken: dict[int, str], count: int) -> None:
+    if len(broken) > BROKEN_LIMIT * count:
+        raise DataError(
+            f"{len(broken)} of {count} images are broken, more than {BROKEN_LIMIT:.0%}: "
+            + " ".join(list(broken.values())[:3])
+        )
+
+
+def _keep_rows(file: Path, rows: list[int]) -> None:
+    before = np.load(file, mmap_mode="r")
+    after = np.lib.format.open_memmap(file.with_suffix(".kept"), "w+", np.uint8, (len(rows), *before.shape[1:]))
+    for target, row in enumerate(rows):
+        after[target] = before[row]
+    after.flush()
+    file.with_suffix(".kept").replace(file)
+
+
+def _content_key(records: Sequence[Record], decoding: Decoding) -> str:
+    with ThreadPoolExecutor() as pool:
+        return _digest(decoding, pool.map(_content_line, records))
+
+
+def _digest(decoding: Decoding, lines: Iterator[str]) -> str:
+    digest = hashlib.sha256(json.dumps([FORMAT, asdict(decoding)]).encode())
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()[:32]
+
+
+def _stat_line(record: Record) -> str:
+    absolute = record.path.absolute()
+    try:
+        status = record.path.stat()
+    except OSError:
+        return f"{absolute}|missing\n"
+    return f"{absolute}|{record.name}|{record.half}|{record.dilate}|{status.st_size}|{status.st_mtime_ns}\n"
+
+
+def _content_line(record: Record) -> str:
+    try:
+        with record.path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        content = "unreadable"
+    return f"{record.name}|{record.half}|{record.dilate}|{content}\n"
+
+
+def _write_synced(path: Path, text: str) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return path

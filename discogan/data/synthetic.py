@@ -1,0 +1,224 @@
+"""Two domains drawn on the spot: line drawings of random things, and shaded, coloured pictures of other things.
+
+Eight kinds of thing vary in place, size, tilt and proportions. Both domains are drawn from the same
+description, so true pairs are known for the test part; the training parts show different things.
+"""
+
+import colorsys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
+
+Points = npt.NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+PIXELS = 64
+OVERSAMPLING = 2
+LIGHT = np.array([-0.5, -0.6, 0.62])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A polygon (n, 2) in the thing's own coordinates, about [-1, 1] with y downwards, and its colour."""
+
+    points: Points
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to draw: its parts from back to front, in pixels."""
+
+    kind: str
+    parts: tuple[Part, ...]
+
+
+def random_thing(rng: np.random.Generator, pixels: int = PIXELS) -> Thing:
+    """A thing of random kind, place, size, tilt and proportions, for a picture ``pixels`` square."""
+    kind = list(KINDS)[rng.integers(len(KINDS))]
+    parts = KINDS[kind](rng.uniform(0, 1))
+    size = rng.uniform(0.24, 0.36) * pixels
+    stretch = np.array([rng.uniform(0.85, 1.2), rng.uniform(0.85, 1.2)])
+    angle = rng.uniform(-0.35, 0.35)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    place = rng.uniform(0.36, 0.64, 2) * pixels
+    return Thing(kind, tuple(Part(part.points * stretch * size @ turn + place, part.colour) for part in parts))
+
+
+def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
+    """The thing as a black line drawing on white: RGB, ``pixels`` square."""
+    canvas = Image.new("L", (pixels * OVERSAMPLING,) * 2, 255)
+    draw = ImageDraw.Draw(canvas)
+    for part in thing.parts:
+        corners = _corners(part)
+        draw.polygon(corners, fill=255)
+        draw.line([*corners, corners[0], corners[1]], fill=20, width=round(1.5 * OVERSAMPLING), joint="curve")
+    return canvas.resize((pixels, pixels), Image.Resampling.BOX).convert("RGB")
+
+
+def draw_picture(thing: Thing, pixels: int = PIXELS) -> Image.Image:
+    """The thing in colour, rounded and lit from the upper left, on a soft ground: RGB, ``pixels`` square."""
+    side = pixels * OVERSAMPLING
+    colours = _ground(side)
+    height = np.zeros((side, side))
+    outline = Image.new("L", (side, side), 0)
+    for part in thing.parts:
+        mask = Image.new("L", (side, side), 0)
+        ImageDraw.Draw(mask).polygon(_corners(part), fill=255)
+        ImageDraw.Draw(outline).polygon(_corners(part), fill=255)
+        inside = np.asarray(mask) > 0
+        colours[inside] = part.colour
+        bulge = np.asarray(mask.filter(ImageFilter.GaussianBlur(side / 28)), dtype=np.float64) / 255
+        height = np.where(inside, bulge, height)
+    shadow = np.asarray(outline.filter(ImageFilter.GaussianBlur(side / 24)), dtype=np.float64) / 255
+    away = side // 24
+    shadow = np.pad(shadow, ((away, 0), (away, 0)))[:-away, :-away]
+    solid = np.asarray(outline)[..., None] > 0
+    shaded = np.where(solid, colours * _lighting(height)[..., None], colours * (1 - 0.45 * shadow[..., None]))
+    picture = Image.fromarray(np.clip(shaded, 0, 255).astype(np.uint8))
+    return picture.resize((pixels, pixels), Image.Resampling.BOX)
+
+
+def draw_domains(folder: Path, *, train_a: int = 600, train_b: int = 700, test: int = 200, seed: int = 0) -> None:
+    """Write ``train_a``, ``train_b`` (different things) and ``test_a``, ``test_b`` (true pairs) as PNG files."""
+    rng = np.random.default_rng(seed)
+    for part, count, draws in (
+        ("train", train_a, {"train_a": draw_lines}),
+        ("train", train_b, {"train_b": draw_picture}),
+        ("test", test, {"test_a": draw_lines, "test_b": draw_picture}),
+    ):
+        for name in draws:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            thing = random_thing(rng)
+            for name, draw in draws.items():
+                draw(thing).save(folder / name / f"{part}-{number:04d}.png", compress_level=1)
+
+
+def _corners(part: Part) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in part.points * OVERSAMPLING]
+
+
+def _ground(side: int) -> npt.NDArray[np.float64]:
+    """A pale gradient, lighter at the top."""
+    fall = np.linspace(0, 1, side)[:, None, None]
+    return np.broadcast_to((1 - fall) * [236, 240, 246] + fall * [205, 208, 216], (side, side, 3)).copy()
+
+
+def _lighting(height: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Lambert shading of a height field whose edges fall off."""
+    slope_y, slope_x = np.gradient(height * len(height) / 9)
+    normals = np.stack([-slope_x, -slope_y, np.ones_like(height)], -1)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.asarray(0.55 + 0.62 * np.clip(normals @ (LIGHT / np.linalg.norm(LIGHT)), 0, None))
+
+
+def _colour(hue: float, saturation: float = 0.75, value: float = 0.9) -> Colour:
+    red, green, blue = (round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, value))
+    return red, green, blue
+
+
+def _shape(*points: tuple[float, float]) -> Points:
+    return np.array(points)
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Points:
+    return _shape((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def _oval(x: float, y: float, width: float, height: float, start: float = 0.0, end: float = 1.0) -> Points:
+    """An ellipse of half axes ``width`` and ``height``, or an arc of it (turns, clockwise from the right)."""
+    angle = np.linspace(start, end, 40) * 2 * np.pi
+    return np.stack([x + width * np.cos(angle), y + height * np.sin(angle)], 1)
+
+
+# Each kind answers with its parts; ``v`` in [0, 1] is what differs between two of a kind.
+
+
+def _house(v: float) -> list[Part]:
+    roof = _shape((-1.0, -0.1), (0, -0.75 - 0.35 * v), (1.0, -0.1))
+    return [
+        Part(_box(-0.8, -0.1, 0.8, 0.9), _colour(0.11, 0.35, 0.95)),
+        Part(roof, _colour(0.01, 0.75, 0.8)),
+        Part(_box(-0.5, 0.3, -0.1, 0.9), _colour(0.07, 0.6, 0.5)),
+        Part(_box(0.2, 0.2, 0.55, 0.5), _colour(0.55, 0.4, 0.95)),
+    ]
+
+
+def _tree(v: float) -> list[Part]:
+    return [
+        Part(_box(-0.15, 0.3, 0.15, 1.0), _colour(0.07, 0.6, 0.5)),
+        Part(_oval(0, -0.25, 0.55 + 0.3 * v, 0.7), _colour(0.33, 0.7, 0.65)),
+    ]
+
+
+def _mug(v: float) -> list[Part]:
+    return [
+        Part(_oval(0.65, 0.1, 0.4, 0.45), _colour(0.58, 0.7, 0.8)),
+        Part(_oval(0.65, 0.1, 0.2, 0.25), (225, 228, 234)),
+        Part(_box(-0.7, -0.5 - 0.3 * v, 0.6, 0.8), _colour(0.58, 0.7, 0.9)),
+        Part(_oval(-0.05, -0.5 - 0.3 * v, 0.65, 0.2), _colour(0.07, 0.6, 0.4)),
+    ]
+
+
+def _fish(v: float) -> list[Part]:
+    tail = _shape((0.5, 0), (1.1, -0.3 - 0.25 * v), (1.1, 0.3 + 0.25 * v))
+    return [
+        Part(tail, _colour(0.06, 0.85, 0.85)),
+        Part(_oval(-0.15, 0, 0.85, 0.4 + 0.15 * v), _colour(0.09, 0.85, 1.0)),
+        Part(_oval(-0.6, -0.1, 0.1, 0.1), (40, 40, 50)),
+    ]
+
+
+def _boat(v: float) -> list[Part]:
+    return [
+        Part(_shape((0.05, -0.9), (0.05, 0.25), (0.75 + 0.2 * v, 0.25)), _colour(0.14, 0.25, 1.0)),
+        Part(_shape((-0.05, -0.7), (-0.05, 0.25), (-0.6, 0.25)), _colour(0.98, 0.6, 0.95)),
+        Part(_shape((-1.0, 0.35), (1.0, 0.35), (0.6, 0.8), (-0.6, 0.8)), _colour(0.64, 0.75, 0.6)),
+    ]
+
+
+def _mushroom(v: float) -> list[Part]:
+    return [
+        Part(_box(-0.3, 0, 0.3, 0.9), _colour(0.12, 0.15, 0.95)),
+        Part(_oval(0, 0.1, 0.7 + 0.3 * v, 0.9, 0.5, 1.0), _colour(0.99, 0.85, 0.85)),
+        Part(_oval(-0.3, -0.3, 0.15, 0.15), (245, 240, 235)),
+        Part(_oval(0.3, -0.25, 0.15, 0.15), (245, 240, 235)),
+    ]
+
+
+def _flower(v: float) -> list[Part]:
+    petals = [
+        Part(_oval(0.5 * np.cos(turn), -0.3 + 0.5 * np.sin(turn), 0.25 + 0.12 * v, 0.25 + 0.12 * v), _colour(0.83, 0.5, 0.9))
+        for turn in np.arange(5) * 2 * np.pi / 5
+    ]
+    stem = Part(_box(-0.07, 0, 0.07, 1.1), _colour(0.36, 0.7, 0.55))
+    return [stem, *petals, Part(_oval(0, -0.3, 0.3, 0.3), _colour(0.14, 0.8, 1.0))]
+
+
+def _rocket(v: float) -> list[Part]:
+    length = 0.7 + 0.4 * v
+    body = np.concatenate([_oval(0, 0, 0.4, length, 0.5, 1.0), _shape((0.4, 0.6), (-0.4, 0.6))])
+    return [
+        Part(_shape((-0.4, 0.1), (-0.85, 0.8), (-0.4, 0.6)), _colour(0.5, 0.8, 0.6)),
+        Part(_shape((0.4, 0.1), (0.85, 0.8), (0.4, 0.6)), _colour(0.5, 0.8, 0.6)),
+        Part(_shape((-0.25, 0.6), (0.25, 0.6), (0, 1.15)), _colour(0.1, 0.9, 1.0)),
+        Part(body, _colour(0.5, 0.12, 0.92)),
+        Part(_oval(0, -0.1, 0.2, 0.2), _colour(0.6, 0.7, 0.7)),
+    ]
+
+
+KINDS: dict[str, Callable[[float], list[Part]]] = {
+    "house": _house,
+    "tree": _tree,
+    "mug": _mug,
+    "fish": _fish,
+    "boat": _boat,
+    "mushroom": _mushroom,
+    "flower": _flower,
+    "rocket": _rocket,
+}

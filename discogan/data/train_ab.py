@@ -1,0 +1,23 @@
+"""CycleGAN's layout: one folder that holds trainA and trainB."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from discogan.data import Record, folder_records
+from discogan.registry import SOURCES
+
+
+@SOURCES.register("train_ab")
+@dataclass(frozen=True)
+class TrainAB:
+    """ROOT/trainA and ROOT/trainB (and testA, testB), as CycleGAN's data sets come."""
+
+    root: str
+    """The folder that holds trainA and trainB."""
+    split: Literal["train", "test"] = "train"
+    """Which pair of folders to read."""
+
+    def records(self) -> tuple[list[Record], list[Record]]:
+        root = Path(self.root)
+        return folder_records(root / f"{self.split}A"), folder_records(root / f"{self.split}B")

@@ -1,0 +1,104 @@
+"""Scores of a run: with true pairs how often it is right, without them what can be said all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from discogan.checkpoint import load_model
+from discogan.config import Config
+from discogan.data import Record, build_source, folder_records
+from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.devices import pick_device
+from discogan.errors import DataError
+from discogan.images import Pixels
+from discogan.metrics import as_rgb
+from discogan.metrics.diversity import diversity
+from discogan.metrics.retrieval import chance_retrieval, retrieval
+from discogan.metrics.round_trip import round_trip
+from discogan.metrics.similarity import similarity
+from discogan.metrics.sliced_wasserstein import sliced_wasserstein
+from discogan.model import DIRECTIONS, Direction, TranslationModel
+
+Scores = dict[str, Any]
+UNPAIRED_IMAGES = 1024
+
+
+def evaluate(
+    run: str | Path, pairs_a: str | Path | None = None, pairs_b: str | Path | None = None, *, device: str = "auto"
+) -> Scores:
+    """Score a run in both directions: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
+
+    With both folders of true pairs (same relative name, the suffix apart, in each): ``top_1``, ``top_5``,
+    ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
+    and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
+    ``sliced_wasserstein``, on those images or else on the run's own. Raises ``DataError``, ``RunError``.
+    """
+    if (pairs_a is None) != (pairs_b is None):
+        raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
+    model, config = load_model(run, pick_device(device))
+    paired = pairs_a is not None and pairs_b is not None
+    records = pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
+    pixels_a, pixels_b = (_some(_open(listed, config, domain), paired) for domain, listed in zip("ab", records, strict=True))
+    scores: Scores = {"run": str(run), "paired": paired, "images_a": len(pixels_a), "images_b": len(pixels_b)}
+    for direction in DIRECTIONS:
+        source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
+        scores[direction] = score_direction(model, source, target, direction, paired)
+    return scores
+
+
+def score_direction(
+    model: TranslationModel, source: Pixels, target: Pixels, direction: Direction, paired: bool
+) -> dict[str, float]:
+    """All figures of one direction; uint8 (N, H, W, C) ``source`` and ``target``, row by row partners if ``paired``."""
+    back: Direction = "b_to_a" if direction == "a_to_b" else "a_to_b"
+    translated = model.translate_pixels(source, direction)
+    images, real, original = _unit(translated), _unit(target), _unit(source)
+    scores: dict[str, float] = {}
+    if paired:
+        scores |= retrieval(images, real) | similarity(images, real)
+        scores |= _prefixed("identity", retrieval(original, real) | similarity(original, real))
+        shuffled = real.roll(max(1, len(real) // 2), 0)
+        scores |= _prefixed("chance", chance_retrieval(len(real)) | similarity(images, shuffled))
+    scores |= round_trip(_unit(model.translate_pixels(translated, back)), original)
+    return scores | diversity(images, real) | sliced_wasserstein(images, real)
+
+
+def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:
+    """True pairs: the images whose name, without its suffix, stands in both folders, in the same order."""
+    by_name_a, by_name_b = (
+        {str(Path(record.name).with_suffix("")): record for record in folder_records(folder)}
+        for folder in (folder_a, folder_b)
+    )
+    common = [name for name in by_name_a if name in by_name_b]
+    if len(common) < 2:
+        raise DataError(
+            f"{folder_a} and {folder_b} have {len(common)} image names in common; true pairs carry the same name in both."
+        )
+    return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
+
+
+def _open(records: Sequence[Record], config: Config, domain: str) -> ImageStore:
+    data = config.data
+    channels = data.channels_a if domain == "a" else data.channels_b
+    return open_store(records, Decoding(data.image_size, channels, data.fit, data.background), workers=data.workers)
+
+
+def _some(store: ImageStore, paired: bool) -> Pixels:
+    """All images of true pairs; of a run's own images at most 1,024, evenly spread."""
+    if paired and store.skipped:
+        raise DataError(f"True pairs must all be readable: {store.skipped[0]}")
+    return store.pixels if paired else store.pixels[:: 1 + (len(store) - 1) // UNPAIRED_IMAGES]
+
+
+def _unit(pixels: Pixels) -> Tensor:
+    return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)
+
+
+def _prefixed(prefix: str, scores: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in scores.items()}

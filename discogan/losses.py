@@ -1,0 +1,92 @@
+"""Losses as pure functions of tensors. Each returns a scalar, the mean over the batch.
+
+``real_logits`` and ``fake_logits`` are a discriminator's outputs before the sigmoid, of any equal
+shape; images are float (N, ...) of any range. "Generator" losses are minimised by the generators,
+"discriminator" losses by the discriminators.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from discogan.errors import unknown_choice
+
+# Adversarial --------------------------------------------------------------------------------------
+
+
+def adversarial_generator(fake_logits: Tensor) -> Tensor:
+    """-E[log D(G(x))], the non-saturating loss (DiscoGAN eq. 4)."""
+    return F.softplus(-fake_logits).mean()
+
+
+def adversarial_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E[log D(y)] - E[log(1 - D(G(x)))] (DiscoGAN eq. 7)."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def least_squares_generator(fake_logits: Tensor) -> Tensor:
+    """E[(D(G(x)) - 1)^2] (Mao et al. 2017; CycleGAN section 4)."""
+    return (fake_logits - 1).square().mean()
+
+
+def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[(D(y) - 1)^2 + D(G(x))^2] / 2; CycleGAN halves it to slow the discriminator down."""
+    return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
+
+
+def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[softplus(D(y) - D(G(x)))] over independent x and y (R3GAN: Huang et al. 2024, eq. 2).
+
+    R3GAN judges each fake against one real image; here every pair of the batch counts, which has the same
+    expectation with less noise and makes the value independent of the order of either domain.
+    """
+    return F.softplus(real_logits[None] - fake_logits[:, None]).mean()
+
+
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[softplus(D(G(x)) - D(y))], the mirror of ``relativistic_generator``."""
+    return F.softplus(fake_logits[None] - real_logits[:, None]).mean()
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """E[|grad_x D(x)|^2]: R1 on real images, R2 on fakes (Mescheder et al. 2018, eq. 9).
+
+    ``images`` (N, ...) must require grad and be what ``logits`` were computed from, in float32.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+# Feature matching ---------------------------------------------------------------------------------
+
+
+def feature_matching(real_features: list[Tensor], fake_features: list[Tensor]) -> Tensor:
+    """Sum over layers of mean((E[real] - E[fake])^2), the expectation over the batch (Salimans et al. 2016).
+
+    In the official DiscoGAN code, not in the paper. No pairing: only the batch means are compared.
+    """
+    pairs = zip(real_features, fake_features, strict=True)
+    return torch.stack([(real.mean(0) - fake.mean(0)).square().mean() for real, fake in pairs]).sum()
+
+
+# Reconstruction -----------------------------------------------------------------------------------
+
+
+def reconstruction(reconstructed: Tensor, original: Tensor, distance: str = "l2") -> Tensor:
+    """d(G_BA(G_AB(x)), x), DiscoGAN eq. 3, for a distance named in ``DISTANCES``."""
+    if distance not in DISTANCES:
+        raise unknown_choice("distance", distance, DISTANCES)
+    return DISTANCES[distance](reconstructed, original)
+
+
+def cosine(reconstructed: Tensor, original: Tensor) -> Tensor:
+    """1 - cos between the flattened images, in [0, 2]."""
+    return 1 - F.cosine_similarity(reconstructed.flatten(1), original.flatten(1)).mean()
+
+
+def hinge(reconstructed: Tensor, original: Tensor, margin: float = 0.05) -> Tensor:
+    """E[max(0, |x' - x| - margin)]: differences within the margin cost nothing."""
+    return F.relu((reconstructed - original).abs() - margin).mean()
+
+
+DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "huber": F.huber_loss, "cosine": cosine, "hinge": hinge}

@@ -1,0 +1,50 @@
+"""Networks, one file each.
+
+A generator is built as ``build(in_shape, out_shape, options)`` and maps images of one shape to the other.
+A discriminator is built as ``build(in_shape, options)`` and answers with a ``Judgement``. Shapes are
+(channels, height, width).
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from discogan.errors import ConfigError, unknown_choice
+
+Shape = tuple[int, ...]
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says of a batch.
+
+    ``logits``: (N, 1), or (N, 1, h, w) for one that judges patches; the probability that an image is
+    real is their sigmoid. ``features``: activations of its inner layers, shallow to deep.
+    """
+
+    logits: Tensor
+    features: list[Tensor]
+
+
+def norm_layer(name: str, channels: int) -> nn.Module:
+    """``batch``, ``instance`` (affine) or ``none``; raises ``ConfigError`` for another name."""
+    if name == "none":
+        return nn.Identity()
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    if name == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    raise unknown_choice("norm", name, ("batch", "instance", "none"))
+
+
+def output_layer(name: str) -> nn.Module:
+    """``sigmoid`` for pixels in [0, 1], ``tanh`` for pixels in [-1, 1]."""
+    if name not in ("sigmoid", "tanh"):
+        raise unknown_choice("output", name, ("sigmoid", "tanh"))
+    return nn.Sigmoid() if name == "sigmoid" else nn.Tanh()
+
+
+def image_side(shape: Shape, what: str) -> int:
+    """Height and width of a (channels, height, width) shape; raises ``ConfigError`` where they differ."""
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ConfigError(f"{what} takes square images (channels, side, side), not {shape}.")
+    return shape[1]

@@ -1,0 +1,113 @@
+"""The paper's networks (section 3.1; layer sizes from the official code): 4x4 convolutions throughout."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from discogan.networks import Judgement, Shape, image_side, norm_layer, output_layer
+from discogan.registry import DISCRIMINATORS, GENERATORS
+
+Norm = Literal["batch", "instance", "none"]
+
+
+@dataclass(frozen=True)
+class ConvolutionalGeneratorOptions:
+    """Options of the paper's generator."""
+
+    width: int = 64
+    """Channels of the first stage; they double up to eight times the width."""
+    stages: Literal[3, 4, 5] = 4
+    """Convolutions in the encoder, and as many in the decoder. The fifth has stride 1 and ends in the code."""
+    code_channels: int = 100
+    """Channels of the code behind the fifth stage."""
+    norm: Norm = "batch"
+    """The norm on all but the first and last stage."""
+    output: Literal["sigmoid", "tanh"] = "sigmoid"
+    """The last activation, which also fixes the pixel range: sigmoid [0, 1], tanh [-1, 1]."""
+
+
+@GENERATORS.register("convolutional", ConvolutionalGeneratorOptions)
+class ConvolutionalGenerator(nn.Module):
+    """The paper's encoder-decoder: 3, 4 or 5 stages, no noise, no skips.
+
+    Float images (N, C_in, H, W) to (N, C_out, H, W) in the range of ``options.output``. At 64 px, 3
+    channels and width 64 it has 5,513,856 parameters with 4 stages and 7,153,480 with 5.
+    """
+
+    def __init__(self, in_shape: Shape, out_shape: Shape, options: ConvolutionalGeneratorOptions) -> None:
+        super().__init__()
+        side = image_side(in_shape, "The convolutional generator")
+        widths = [options.width * 2**stage for stage in range(min(options.stages, 4))]
+        # At 64 px the fifth stage sees 4x4; smaller images leave less than its kernel would cover.
+        code_kernel = min(4, side // 2**4)
+        encoder: list[nn.Module] = [nn.Conv2d(in_shape[0], widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+        for before, after in pairwise(widths):
+            encoder += _down(before, after, options.norm)
+        decoder: list[nn.Module] = []
+        if options.stages == 5:
+            encoder += _down(widths[-1], options.code_channels, options.norm, code_kernel, stride=1, padding=0)
+            decoder += _up(options.code_channels, widths[-1], options.norm, code_kernel, stride=1, padding=0)
+        for before, after in pairwise(reversed(widths)):
+            decoder += _up(before, after, options.norm)
+        decoder += [nn.ConvTranspose2d(widths[0], out_shape[0], 4, 2, 1, bias=False), output_layer(options.output)]
+        self.encoder = nn.Sequential(*encoder)
+        self.decoder = nn.Sequential(*decoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        translated: Tensor = self.decoder(self.encoder(images))
+        return translated
+
+
+@dataclass(frozen=True)
+class ConvolutionalDiscriminatorOptions:
+    """Options of the paper's discriminator."""
+
+    width: int = 64
+    """Channels of the first convolution; they double up to eight times the width."""
+    norm: Norm = "batch"
+    """The norm on all but the first and last convolution."""
+
+
+@DISCRIMINATORS.register("convolutional", ConvolutionalDiscriminatorOptions)
+class ConvolutionalDiscriminator(nn.Module):
+    """The paper's discriminator: halve down to 4x4, then one more 4x4 convolution to one logit.
+
+    Float images (N, C, H, W), H = W = 32, 64, 128 or 256, to logits (N, 1). At 64 px, 3 channels and
+    width 64 it has 2,765,568 parameters. Its features are the activations of all but the first halving.
+    """
+
+    def __init__(self, in_shape: Shape, options: ConvolutionalDiscriminatorOptions) -> None:
+        super().__init__()
+        halvings = image_side(in_shape, "The convolutional discriminator").bit_length() - 3
+        widths = [options.width * min(2**stage, 8) for stage in range(halvings)]
+        first = nn.Sequential(_convolution(in_shape[0], widths[0], options.norm), nn.LeakyReLU(0.2))
+        deeper = [nn.Sequential(*_down(before, after, options.norm)) for before, after in pairwise(widths)]
+        self.stages = nn.ModuleList([first, *deeper])
+        self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)
+
+    def forward(self, images: Tensor) -> Judgement:
+        features = []
+        activation = images
+        for stage in self.stages:
+            activation = stage(activation)
+            features.append(activation)
+        return Judgement(self.judge(activation).flatten(1), features[1:])
+
+
+def _convolution(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> nn.Conv2d:
+    # Without a norm nothing else could shift an activation, so there the convolution gets a bias.
+    return nn.Conv2d(before, after, kernel, stride, padding, bias=norm == "none")
+
+
+def _down(
+    before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1
+) -> list[nn.Module]:
+    convolution = _convolution(before, after, norm, kernel, stride, padding)
+    return [convolution, norm_layer(norm, after), nn.LeakyReLU(0.2)]
+
+
+def _up(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> list[nn.Module]:
+    convolution = nn.ConvTranspose2d(before, after, kernel, stride, padding, bias=norm == "none")
+    return [convolution, norm_layer(norm, after), nn.ReLU()]

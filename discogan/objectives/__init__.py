@@ -1,0 +1,52 @@
+"""Objectives: what the networks of a run minimise. One file a method, each reading as its equations.
+
+An objective is a frozen dataclass: its fields are its options, and it answers with named terms that are
+already weighted. The training loop sums, logs and steps them and knows nothing of what they are.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from discogan.config import Table, make_options
+from discogan.model import RoundTrips, TranslationModel
+from discogan.registry import OBJECTIVES
+
+Terms = dict[str, Tensor]
+
+
+class Objective(ABC):
+    """The losses of a method. ``step`` counts from 0; every term is a scalar tensor."""
+
+    @abstractmethod
+    def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        """What the generators minimise, term by term; the discriminators are frozen meanwhile."""
+
+    @abstractmethod
+    def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        """What the discriminators minimise; fakes must be detached from the generators."""
+
+    def steps_generators(self, step: int) -> bool:
+        """Whether this step updates the generators."""
+        return True
+
+    def steps_discriminators(self, step: int) -> bool:
+        """Whether this step updates the discriminators; they go first where both are updated."""
+        return True
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What must be saved to resume exactly; most objectives remember nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take back what ``state_dict`` gave."""
+        del state
+
+
+def build_objective(table: Table) -> Objective:
+    """The objective a configuration names, with its options; raises ``ConfigError``."""
+    options = dict(table)
+    entry = OBJECTIVES.get(options.pop("name", "modern"))
+    assert entry.options is not None
+    objective: Objective = make_options(entry.options, options, "objective")
+    return objective

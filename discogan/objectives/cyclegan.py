@@ -1,0 +1,79 @@
+"""CycleGAN (Zhu et al. 2017): least squares, an L1 cycle, identity, and a buffer of past fakes."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from discogan.losses import least_squares_discriminator, least_squares_generator, reconstruction
+from discogan.model import RoundTrips, TranslationModel
+from discogan.objectives import Objective, Terms
+from discogan.registry import OBJECTIVES
+
+
+class ImageBuffer:
+    """Past fakes, of which half of each batch is drawn (Shrivastava et al. 2017, section 2.3)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.images: Tensor | None = None
+
+    def exchange(self, fakes: Tensor) -> Tensor:
+        """Fakes (N, C, H, W), each replaced at even odds by a past one, whose place it takes."""
+        if self.size == 0:
+            return fakes
+        kept = fakes[:0] if self.images is None else self.images
+        room = max(0, self.size - len(kept))
+        self.images = torch.cat([kept, fakes[:room]])
+        fresh = fakes[room:]
+        past = torch.randint(self.size, (len(fresh),), device=fakes.device)
+        swapped = (torch.rand(len(fresh), device=fakes.device) < 0.5).view(-1, 1, 1, 1)
+        drawn = torch.where(swapped, self.images[past], fresh) if len(fresh) else fresh
+        self.images[past] = torch.where(swapped, fresh, self.images[past]) if len(fresh) else self.images[past]
+        return torch.cat([fakes[:room], drawn])
+
+
+@OBJECTIVES.register("cyclegan")
+@dataclass(frozen=True)
+class CycleGAN(Objective):
+    """CycleGAN's losses: L_GAN (least squares) + 10 L_cyc + 5 L_identity, discriminators on past fakes."""
+
+    cycle_weight: float = 10.0
+    """Weight of the L1 round trips (lambda in eq. 3)."""
+    identity_weight: float = 5.0
+    """Weight of |G_AB(y) - y| (section 5.2); ignored where A and B differ in channels."""
+    buffer_size: int = 50
+    """Past fakes kept for each domain; 0 judges the newest only."""
+    buffers: dict[str, ImageBuffer] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "buffers", {domain: ImageBuffer(self.buffer_size) for domain in ("a", "b")})
+
+    def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        real_a, real_b, cycle, identity = trips.real_a, trips.real_b, self.cycle_weight, self.identity_weight
+        terms = {
+            "adversarial_a": least_squares_generator(model.judge_a(trips.fake_a).logits),
+            "adversarial_b": least_squares_generator(model.judge_b(trips.fake_b).logits),
+            "reconstruction_a": cycle * reconstruction(trips.reconstructed_a, real_a, "l1"),
+            "reconstruction_b": cycle * reconstruction(trips.reconstructed_b, real_b, "l1"),
+        }
+        if identity and real_a.shape[1] == real_b.shape[1]:
+            terms["identity_a"] = identity * reconstruction(model.translate(real_a, "b_to_a"), real_a, "l1")
+            terms["identity_b"] = identity * reconstruction(model.translate(real_b, "a_to_b"), real_b, "l1")
+        return terms
+
+    def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        fake_a = self.buffers["a"].exchange(trips.fake_a.detach())
+        fake_b = self.buffers["b"].exchange(trips.fake_b.detach())
+        real_a, real_b = model.judge_a(trips.real_a).logits, model.judge_b(trips.real_b).logits
+        return {
+            "discriminator_a": least_squares_discriminator(real_a, model.judge_a(fake_a).logits),
+            "discriminator_b": least_squares_discriminator(real_b, model.judge_b(fake_b).logits),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: buffer.images for name, buffer in self.buffers.items() if buffer.images is not None}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        for name, buffer in self.buffers.items():
+            buffer.images = state.get(name)

@@ -1,0 +1,21 @@
+"""Model 1 of the paper: a GAN whose generator takes an image (section 3.1, figure 2a)."""
+
+from dataclasses import dataclass
+
+from discogan.losses import adversarial_discriminator, adversarial_generator
+from discogan.model import RoundTrips, TranslationModel
+from discogan.objectives import Objective, Terms
+from discogan.registry import OBJECTIVES
+
+
+@OBJECTIVES.register("gan")
+@dataclass(frozen=True)
+class GAN(Objective):
+    """The paper's model 1: L_G = L_GAN_B. Only A to B is trained; nothing ties the output to its input."""
+
+    def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        return {"adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits)}
+
+    def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        real, fake = model.judge_b(trips.real_b), model.judge_b(trips.fake_b.detach())
+        return {"discriminator_b": adversarial_discriminator(real.logits, fake.logits)}

@@ -1,0 +1,397 @@
+"""The training loop: batches in, steps, logs, samples, checkpoints; exact to resume, clean to stop."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from discogan import devices
+from discogan.checkpoint import (
+    NETWORKS,
+    Progress,
+    RunFolder,
+    State,
+    load_network,
+    load_optimiser_state,
+    optimiser_state,
+    read_progress,
+    read_tensors,
+)
+from discogan.config import Config, with_budget
+from discogan.data import build_source
+from discogan.data.batches import UnpairedBatches
+from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.errors import ConfigError, DivergedError, RunError
+from discogan.images import draw_sheet
+from discogan.model import averaged_copy, build_model, update_average
+from discogan.objectives import Terms, build_objective
+from discogan.tracking import MetricsLog
+
+SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What an observer is told after each step."""
+
+    step: int
+    """Steps done."""
+    images_seen: int
+    """Images of each domain seen."""
+    elapsed_seconds: float
+    """Training time, earlier sittings included."""
+    fraction: float
+    """Share of the budget used, in [0, 1]."""
+    record: dict[str, Any] | None
+    """The line written to metrics.jsonl, at logged steps."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of ``train`` ended."""
+
+    run: Path
+    step: int
+    ended: Literal["budget", "interrupted"]
+    signal: int = 0
+    """The signal that interrupted it, or 0."""
+
+
+class Observer:
+    """Watches a training; override what is of interest. The default watches nothing."""
+
+    def on_prepare(self, domain: str, done: int, total: int) -> None:
+        """Images of domain ``a`` or ``b`` decoded so far."""
+
+    def on_skipped(self, domain: str, problems: list[str]) -> None:
+        """Broken files that were left out, a sentence each."""
+
+    def on_start(self, run: Path, config: Config, progress: Progress) -> None:
+        """Training begins or goes on at ``progress``."""
+
+    def on_step(self, report: StepReport) -> None:
+        """A step is done."""
+
+
+def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
+    """Start a run in the folder ``out`` and train it to its budget.
+
+    Raises ``ConfigError``, ``DataError``, ``RunError`` where ``out`` holds a run, and ``DivergedError``.
+    """
+    observer = observer or Observer()
+    _check_budget(config)
+    build_objective(config.objective)
+    run = RunFolder(out)
+    if run.exists:
+        run.create({})
+    stores = prepare_data(config, observer)
+    run.create(_describe(config, stores))
+    with run.locked():
+        return Trainer(config, run, stores, observer).fit()
+
+
+def resume(
+    out: str | Path, *, steps: int | None = None, minutes: float | None = None, observer: Observer | None = None
+) -> Outcome:
+    """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
+
+    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition). Raises ``RunError``
+    where there is no run or its images have changed.
+    """
+    observer = observer or Observer()
+    run = RunFolder(out)
+    with run.locked():
+        description = run.describe()
+        config = with_budget(Config.from_dict(description["config"]), steps, minutes)
+        _check_budget(config)
+        stores = prepare_data(config, observer)
+        for domain, store in zip("ab", stores, strict=True):
+            if store.key != description["data"][domain]["key"]:
+                raise RunError(
+                    f"The images of domain {domain.upper()} have changed since {out} was started; "
+                    "restore them, or start a new run."
+                )
+        return Trainer(config, run, stores, observer).fit()
+
+
+def prepare_data(config: Config, observer: Observer) -> tuple[ImageStore, ImageStore]:
+    """Both domains decoded, or found decoded in the cache."""
+    data = config.data
+    records = build_source(config.source).records()
+    stores = []
+    for domain, listed, channels in zip("ab", records, (data.channels_a, data.channels_b), strict=True):
+        decoding = Decoding(data.image_size, channels, data.fit, data.background)
+
+        def report(done: int, total: int, domain: str = domain) -> None:
+            observer.on_prepare(domain, done, total)
+
+        store = open_store(listed, decoding, workers=data.workers, progress=report)
+        if store.skipped:
+            observer.on_skipped(domain, store.skipped)
+        stores.append(store)
+    return stores[0], stores[1]
+
+
+class Trainer:
+    """Everything that changes while a run trains, and the loop that changes it."""
+
+    def __init__(
+        self, config: Config, run: RunFolder, stores: tuple[ImageStore, ImageStore], observer: Observer
+    ) -> None:
+        options = config.training
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        torch.set_flush_denormal(True)
+        self.config, self.run, self.stores, self.observer = config, run, stores, observer
+        self.device = devices.pick_device(options.device)
+        devices.seed_step(config.seed, -1)
+        self.model = build_model(config).to(self.device).train()
+        self.generators, self.discriminators = self.model.generators, self.model.discriminators
+        self.average = averaged_copy(self.generators) if options.ema_decay else None
+        self.objective = build_objective(config.objective)
+        self.generator_optimiser = self._adam(self.generators)
+        self.discriminator_optimiser = self._adam(self.discriminators)
+        pixels_a, pixels_b = stores[0].pixels, stores[1].pixels
+        self.batches = UnpairedBatches(pixels_a, pixels_b, options.batch_size, config.seed, config.data.flip)
+        self.progress = Progress()
+        self._pending: list[tuple[int, Terms]] = []
+        self._restore()
+        self.log = MetricsLog(run.metrics, self.progress.step)
+
+    def fit(self) -> Outcome:
+        """Train until the budget is used or a signal asks to stop; a checkpoint is written either way."""
+        options = self.config.training
+        self.observer.on_start(self.run.path, self.config, self.progress)
+        before, started = self.progress.elapsed_seconds, time.monotonic()
+        with signals_caught() as caught:
+            while self._fraction() < 1 and not caught:
+                step = self.progress.step
+                self._pending.append((step, self.train_step(step)))
+                self.progress = Progress(step + 1, before + time.monotonic() - started)
+                record = self._log_metrics() if self._due(options.log_every_steps) else None
+                if self._due(options.sample_every_steps):
+                    self._draw_samples()
+                if self._due(options.checkpoint_every_steps):
+                    self._save()
+                self.observer.on_step(self._report(record))
+        self._draw_samples()
+        self._save()
+        ended: Literal["budget", "interrupted"] = "interrupted" if caught and self._fraction() < 1 else "budget"
+        return Outcome(self.run.path, self.progress.step, ended, caught[0] if caught else 0)
+
+    def train_step(self, step: int) -> Terms:
+        """One optimiser step (counted from 0) on one batch of each domain; the terms, detached."""
+        devices.seed_step(self.config.seed, step)
+        steps_generators = self.objective.steps_generators(step)
+        real_a, real_b = (
+            self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device)) for pixels in self.batches.batch(step)
+        )
+        trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
+        terms: Terms = {}
+        if self.objective.steps_discriminators(step):
+            with self._autocast():
+                terms |= self.objective.discriminator_terms(self.model, trips, step)
+            _descend(self.discriminator_optimiser, terms)
+        if steps_generators:
+            # Frozen discriminators still pass gradients on to the images, and skip those of their weights.
+            self.discriminators.requires_grad_(False)
+            with self._autocast():
+                generator_terms = self.objective.generator_terms(self.model, trips, step)
+            _descend(self.generator_optimiser, generator_terms)
+            self.discriminators.requires_grad_(True)
+            terms |= generator_terms
+            if self.average is not None:
+                update_average(self.average, self.generators, self.config.training.ema_decay, step)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _adam(self, networks: torch.nn.Module) -> torch.optim.Adam:
+        options = self.config.training
+        return torch.optim.Adam(
+            networks.parameters(),
+            lr=options.learning_rate,
+            betas=(options.beta1, options.beta2),
+            weight_decay=options.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+    def _autocast(self) -> Any:
+        return devices.autocast(self.device, self.config.training.precision)
+
+    def _due(self, every: int) -> bool:
+        return self.progress.step % every == 0
+
+    def _fraction(self) -> float:
+        """Share of the budget used; with both a step and a time budget, of the one that ends first."""
+        options = self.config.training
+        by_steps = self.progress.step / options.steps if options.steps else 0.0
+        by_time = self.progress.elapsed_seconds / (60 * options.minutes) if options.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def _report(self, record: dict[str, Any] | None) -> StepReport:
+        step, seconds = self.progress.step, self.progress.elapsed_seconds
+        return StepReport(step, step * self.config.training.batch_size, seconds, self._fraction(), record)
+
+    def _log_metrics(self) -> dict[str, Any]:
+        losses = self._checked_means()
+        seen, seconds = self.progress.step * self.config.training.batch_size, self.progress.elapsed_seconds
+        record = {
+            "step": self.progress.step,
+            "images_seen": seen,
+            "elapsed_seconds": round(seconds, 3),
+            "images_per_second": round(seen / max(seconds, 1e-9), 1),
+            **losses,
+        }
+        self.log.append(record)
+        return record
+
+    def _checked_means(self) -> dict[str, float]:
+        """Each term's mean since the last call; raises ``DivergedError`` naming the first that is not finite.
+
+        Looking once for many steps spares the device a wait in each of them.
+        """
+        values: dict[str, list[float]] = {}
+        for step, terms in self._pending:
+            for (name, _), value in zip(terms.items(), torch.stack(list(terms.values())).tolist(), strict=True):
+                if not abs(value) < float("inf"):
+                    raise DivergedError(step + 1, name, self._last_good())
+                values.setdefault(name, []).append(value)
+        self._pending = []
+        return {name: sum(series) / len(series) for name, series in sorted(values.items())}
+
+    def _last_good(self) -> str:
+        last = self.run.last_checkpoint()
+        return f"the last good checkpoint is {last}" if last else "there is no checkpoint before it"
+
+    def _draw_samples(self) -> None:
+        """A sheet of fixed training images: A, A->B, A->B->A, then B likewise."""
+        step = self.progress.step
+        path = self.run.samples / f"step-{step:06d}.png"
+        networks = self.average if self.average is not None else self.generators
+        was_training = networks.training
+        networks.eval()
+        rows = []
+        with torch.inference_mode():
+            for store, one, first, second in ((self.stores[0], "A", "ab", "ba"), (self.stores[1], "B", "ba", "ab")):
+                other = "B" if one == "A" else "A"
+                pixels = torch.from_numpy(store.pixels[:: max(1, len(store) // SAMPLES)][:SAMPLES].copy())
+                real = self.model.pixel_range.encode(pixels.to(self.device))
+                fake = networks[f"generator_{first}"](real)
+                names = (one, f"{one} to {other}", f"{one} to {other} to {one}")
+                for name, images in zip(names, (real, fake, networks[f"generator_{second}"](fake)), strict=True):
+                    rows.append((name, list(self.model.pixel_range.decode(images).cpu().numpy())))
+        networks.train(was_training)
+        draw_sheet(rows, f"step {step:,}").save(path)
+
+    def _save(self) -> None:
+        """A checkpoint: the networks to use outside, and in training_state what only resuming needs."""
+        self._check_pending()
+        outside = self.average if self.average is not None else self.generators
+        files: dict[str, State] = {name: network.state_dict() for name, network in outside.items()}
+        files |= {name: network.state_dict() for name, network in self.discriminators.items()}
+        state = optimiser_state(self.generator_optimiser, "generator_optimiser")
+        state |= optimiser_state(self.discriminator_optimiser, "discriminator_optimiser")
+        state |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
+        state |= {f"generators.{name}": value for name, value in self.generators.state_dict().items()}
+        files["training_state"] = state
+        self.run.save_checkpoint(files, self.progress, self.config.training.keep_checkpoints)
+
+    def _check_pending(self) -> None:
+        pending = list(self._pending)
+        self._checked_means()
+        self._pending = pending
+
+    def _restore(self) -> None:
+        """Take up the newest checkpoint, where there is one."""
+        checkpoint = self.run.last_checkpoint()
+        if checkpoint is None:
+            return
+        for name in NETWORKS:
+            state = read_tensors(checkpoint, name)
+            in_average = self.average is not None and name in self.average
+            load_network(self.average[name] if in_average else getattr(self.model, name), state, checkpoint)  # type: ignore[index]
+        state = read_tensors(checkpoint, "training_state")
+        load_network(self.generators, _below(state, "generators"), checkpoint)
+        load_optimiser_state(self.generator_optimiser, "generator_optimiser", state)
+        load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state)
+        self.objective.load_state_dict({k: v.to(self.device) for k, v in _below(state, "objective").items()})
+        self.progress = read_progress(checkpoint)
+
+
+@contextmanager
+def signals_caught() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them; a second one acts as usual.
+
+    Outside the main thread, where Python allows no handlers, nothing is collected.
+    """
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+
+    def catch(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    try:
+        for kind in kinds:
+            signal.signal(kind, catch)
+        yield caught
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> None:
+    optimiser.zero_grad()
+    torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def _below(state: State, prefix: str) -> State:
+    return {key.removeprefix(prefix + "."): value for key, value in state.items() if key.startswith(prefix + ".")}
+
+
+def _check_budget(config: Config) -> None:
+    if config.training.steps is None and config.training.minutes is None:
+        raise ConfigError("There is no budget; give --steps N or --minutes M.")
+
+
+def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str, Any]:
+    from discogan import __version__
+
+    data = {
+        domain: {"key": store.key, "count": len(store), "skipped": store.skipped}
+        for domain, store in zip("ab", stores, strict=True)
+    }
+    return {
+        "config": asdict(config),
+        "data": data,
+        "versions": {"discogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "git_revision": _git_revision(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _git_revision() -> str | None:
+    """The commit of the source tree that is running, where it is one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+

@@ -1,0 +1,206 @@
+"""A trained run as a function of images."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from PIL import Image
+
+from discogan.checkpoint import load_model
+from discogan.config import Config
+from discogan.devices import pick_device
+from discogan.errors import ConfigError, DataError
+from discogan.images import (
+    SUFFIXES,
+    Pixels,
+    as_image,
+    decode_image,
+    fit_image,
+    from_pixels,
+    image_files,
+    to_pixels,
+    unfit_image,
+)
+from discogan.model import DIRECTIONS, TranslationModel
+
+Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one input file: where its translation lies, or why there is none."""
+
+    source: Path
+    target: Path | None
+    problem: str = ""
+
+
+class Translator:
+    """Translates images with a run's networks. ``discogan.load(RUN)`` makes one."""
+
+    def __init__(self, model: TranslationModel, config: Config) -> None:
+        self.model = model.eval()
+        self.config = config
+
+    @classmethod
+    def load(cls, run: str | Path, device: str = "auto") -> Translator:
+        """The newest checkpoint of a run, or a checkpoint folder; raises ``RunError``."""
+        return cls(*load_model(run, pick_device(device)))
+
+    @overload
+    def translate(
+        self, images: Picture, direction: str, *, round_trip: bool = ..., original_size: bool = ..., batch_size: int = ...
+    ) -> Image.Image: ...
+    @overload
+    def translate(
+        self,
+        images: Sequence[Picture],
+        direction: str,
+        *,
+        round_trip: bool = ...,
+        original_size: bool = ...,
+        batch_size: int = ...,
+    ) -> list[Image.Image]: ...
+    def translate(
+        self,
+        images: Picture | Sequence[Picture],
+        direction: str,
+        *,
+        round_trip: bool = False,
+        original_size: bool = False,
+        batch_size: int = 32,
+    ) -> Image.Image | list[Image.Image]:
+        """Translate one image or a list, of any sizes and modes.
+
+        ``images``: Pillow images, or uint8 arrays (H, W) or (H, W, 1, 3 or 4), RGB. ``direction``:
+        ``a_to_b`` or ``b_to_a``. With ``round_trip`` the result is the way there and back. Results are
+        square at the run's size, or with ``original_size`` at the input's. Raises ``DataError`` for
+        anything that is not an image and ``ConfigError`` for another direction.
+        """
+        if isinstance(images, Image.Image | np.ndarray):
+            return self._translate([as_image(images)], direction, round_trip, original_size)[0]
+        results: list[Image.Image] = []
+        for start in range(0, len(images), batch_size):
+            batch = [as_image(image) for image in images[start : start + batch_size]]
+            results += self._translate(batch, direction, round_trip, original_size)
+        return results
+
+    def translate_files(
+        self,
+        source: str | Path,
+        out: str | Path,
+        direction: str,
+        *,
+        round_trip: bool = False,
+        original_size: bool = False,
+        batch_size: int = 32,
+        on_file: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[FileResult]:
+        """Translate a file, a folder (its tree is kept) or a glob into PNG files below ``out``.
+
+        A broken file is reported in its result and does not stop the others. ``on_file`` is called with
+        (files done, files in all). Raises ``DataError`` where there is nothing to translate.
+        """
+        check_direction(direction)
+        files = input_files(source)
+        targets = target_paths(files, Path(out))
+        results: list[FileResult] = []
+        with ThreadPoolExecutor() as pool:
+            pairs = iter(zip((path for path, _ in files), targets, strict=True))
+            while batch := list(islice(pairs, batch_size)):
+                opened = list(pool.map(self._open, [path for path, _ in batch], [direction] * len(batch)))
+                good = [image for image in opened if isinstance(image, Image.Image)]
+                translated = iter(self._translate(good, direction, round_trip, original_size))
+                results += list(pool.map(_save, batch, opened, _aligned(opened, translated)))
+                on_file(len(results), len(files))
+        return results
+
+    def _open(self, path: Path, direction: str) -> Image.Image | str:
+        """The decoded image, or the sentence that says why it cannot be."""
+        try:
+            return self._decode(path, direction)
+        except DataError as error:
+            return str(error)
+
+    def _decode(self, source: Path | Image.Image, direction: str) -> Image.Image:
+        data = self.config.data
+        return decode_image(source, data.channels_a if direction == "a_to_b" else data.channels_b, data.background)
+
+    def _translate(
+        self, images: Sequence[Image.Image], direction: str, round_trip: bool, original_size: bool
+    ) -> list[Image.Image]:
+        check_direction(direction)
+        if not images:
+            return []
+        data = self.config.data
+        upright = [self._decode(image, direction) for image in images]
+        fitted = [fit_image(image, data.image_size, data.fit, data.background) for image in upright]
+        pixels = self.translate_pixels(np.stack([to_pixels(image) for image in fitted]), direction)
+        if round_trip:
+            pixels = self.translate_pixels(pixels, "b_to_a" if direction == "a_to_b" else "a_to_b")
+        results = [from_pixels(image) for image in pixels]
+        if original_size:
+            return [unfit_image(image, before.size, data.fit) for image, before in zip(results, upright, strict=True)]
+        return results
+
+    def translate_pixels(self, pixels: Pixels, direction: str) -> Pixels:
+        """uint8 (N, H, W, C) at the run's size to uint8 (N, H, W, C')."""
+        return self.model.translate_pixels(pixels, direction)
+
+
+def check_direction(direction: str) -> None:
+    """Raises ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
+
+
+def input_files(source: str | Path) -> list[tuple[Path, Path]]:
+    """Image files of a file, folder or glob, each with the relative path its result is to have."""
+    path = Path(source)
+    if path.is_dir():
+        files = [(file, file.relative_to(path)) for file in image_files(path)]
+    elif path.is_file():
+        files = [(path, Path(path.name))]
+    else:
+        found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
+        images = [file for file in found if file.is_file() and file.suffix.lower() in SUFFIXES]
+        root = Path(os.path.commonpath([file.parent for file in images])) if images else path
+        files = [(file, file.relative_to(root)) for file in images]
+    if not files:
+        raise DataError(f"{source} names no image; give a file, a folder of images or a glob in quotes.")
+    return files
+
+
+def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
+    """Where each result goes: the same tree, as PNG; names that differ in suffix alone keep theirs in the name."""
+    plain = [relative.with_suffix("") for _, relative in files]
+    taken = {name for name, count in Counter(plain).items() if count > 1}
+    return [
+        out / (f"{relative}.png" if name in taken else f"{name}.png")
+        for name, (_, relative) in zip(plain, files, strict=True)
+    ]
+
+
+def _aligned(opened: Sequence[Image.Image | str], translated: Iterator[Image.Image]) -> list[Image.Image | None]:
+    return [next(translated) if isinstance(image, Image.Image) else None for image in opened]
+
+
+def _save(paths: tuple[Path, Path], opened: Image.Image | str, result: Image.Image | None) -> FileResult:
+    source, target = paths
+    if result is None:
+        return FileResult(source, None, str(opened))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result.save(target)
+    return FileResult(source, target)
+
+
