@@ -131,6 +131,7 @@ def read_preset(name: str) -> Table:
 def load_config(preset: str, *, image_size: int = 64, seed: int = 0, settings: Sequence[str] = (), **training: Any) -> Config:
     """The preset at ``image_size``, then ``training`` options that are not None, then ``settings``.
 
+    A budget in ``training`` (steps or minutes) replaces the preset's, of either kind.
     ``settings`` are ``part.option=value`` strings, the value in TOML (a bare word is a string). A
     preset's ``[at.SIZE]`` tables apply at that image size.
     """
@@ -138,7 +139,10 @@ def load_config(preset: str, *, image_size: int = 64, seed: int = 0, settings: S
     table.pop("summary", None)
     at_size = table.pop("at", {}).get(str(image_size), {})
     table = _merge(table, at_size, {"data": {"image_size": image_size}})
-    table = _merge(table, {"training": {key: value for key, value in training.items() if value is not None}})
+    given = {key: value for key, value in training.items() if value is not None}
+    if given.keys() & {"steps", "minutes"}:
+        given = {"steps": None, "minutes": None, **given}
+    table = _merge(table, {"training": given})
     for setting in settings:
         table = _merge(table, parse_setting(setting))
     return Config.from_dict({**table, "preset": preset, "seed": seed})

@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-fast check format results clean
+
+demo: $(VENV)/.installed  ## Draw two domains, train for two minutes, score, write a contact sheet
+	$(BIN)/discogan demo --out runs/demo
+
+test: check  ## Everything: formatter, linter, types, layers, all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed  ## The tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/.installed  ## Formatter, linter, strict types, import layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter want them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+results: $(VENV)/.installed  ## The tables of docs/results.md, in hours: make results DATA=FOLDER
+	$(BIN)/python benchmarks/discovery.py run $(DATA)
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# An existing environment is kept; one that failed to install is made anew.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@

@@ -1,0 +1,129 @@
+"""The commands as a user types them: in a process of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from discogan.checkpoint import RunFolder
+from tests.conftest import SMALL, write_images
+
+FLAGS = [word for setting in SMALL for word in ("--set", setting)]
+
+
+def discogan(*words, check=True):
+    command = [sys.executable, "-m", "discogan", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def test_help_is_quick_and_loads_no_torch():
+    started = time.monotonic()
+    assert "translate" in discogan("--help").stdout
+    seconds = [time.monotonic() - started]
+    for _ in range(2):
+        started = time.monotonic()
+        discogan("--help")
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 0.5
+    probe = "import sys, discogan.cli, discogan; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe]).returncode == 0
+
+
+def test_the_main_job_end_to_end(domains, tmp_path):
+    run = tmp_path / "run"
+    done = discogan("train", *domains, "--out", run, "--image-size", 32, "--steps", 5, "--seed", 3, *FLAGS)
+    assert "Trained 5 steps" in done.stdout
+    assert "Trained 8 steps" in discogan("train", "--resume", run, "--steps", 8).stdout
+    done = discogan("translate", run, domains[0], "--direction", "a_to_b", "--out", tmp_path / "out", "--round-trip")
+    assert "13 images translated" in done.stdout
+    assert len(list((tmp_path / "out").glob("*.png"))) == 13
+    scores = tmp_path / "scores.json"
+    done = discogan("evaluate", run, "--pairs-a", domains[0], "--pairs-b", domains[1], "--json", scores)
+    assert "top-1" in done.stdout
+    values = json.loads(scores.read_text())
+    for direction in ("a_to_b", "b_to_a"):
+        assert 0 <= values[direction]["top_1"] <= values[direction]["top_5"] <= 1
+        assert values[direction]["chance_top_1"] == 0.1
+    done = discogan("info", run)
+    for expected in ("modern, 32 px, seed 3", "step-000008", "A 13, B 10", "gamma"):
+        assert expected in done.stdout
+
+
+def test_evaluate_without_pairs(small_run):
+    assert "diversity" in discogan("evaluate", small_run).stdout
+
+
+def test_list_names_every_part():
+    shown = discogan("list").stdout
+    for name in ("modern", "official", "recon_gan", "cyclegan", "resnet", "patch", "side_by_side", "celeba", "diversity"):
+        assert name in shown
+    assert "reconstruction_weight" in shown
+
+
+def test_train_ab_is_recognised_from_its_root(tmp_path):
+    for name in ("trainA", "trainB"):
+        write_images(tmp_path / "root" / name, 4, len(name))
+    discogan("train", tmp_path / "root", "--out", tmp_path / "run", "--image-size", 32, "--steps", 1, *FLAGS)
+    description = RunFolder(tmp_path / "run").describe()
+    assert description["config"]["source"] == {"name": "train_ab", "root": str(tmp_path / "root")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_with_a_checkpoint(domains, tmp_path, number):
+    run = tmp_path / "run"
+    command = ["train", *domains, "--out", run, "--image-size", 32, "--steps", 100_000, *FLAGS]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "discogan", *map(str, command)], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    while not RunFolder(run).last_checkpoint():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert f"go on with: discogan train --resume {run}" in output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "A", "--out", "R"], "has no trainA and trainB"),
+        (["train", "A", "A", "--out", "R"], "There is no folder"),
+        (["train"], "Give two folders and a run"),
+        (["train", "--resume", "R", "--out", "Q"], "--resume takes the run alone"),
+        (["train", "--resume", "missing"], "There is no run at missing"),
+        (["train", "A", "B", "--out", "R", "--preset", "best"], "no preset named 'best'"),
+        (["train", "A", "B", "--out", "R", "--set", "gamma=3"], "--set takes part.option=value"),
+        (["train", "A", "B", "--out", "R", "--image-size", "100"], "32, 64, 128 or 256"),
+        (["translate", "missing", "x.png", "--direction", "a_to_b", "--out", "o"], "There is no run at missing"),
+        (["evaluate", "missing"], "There is no run at missing"),
+        (["info", "missing"], "There is no run at missing"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_a_code(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = discogan(*words, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_wrong_flags_are_explained():
+    done = discogan("train", "A", "B", "--out", "R", "--size", "3", check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "--size" in done.stderr + done.stdout
+
+
+def test_a_broken_input_is_named(small_run, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"broken")
+    done = discogan("translate", small_run, tmp_path / "x.png", "--direction", "b_to_a", "--out", tmp_path / "o", check=False)
+    assert done.returncode == 2
+    assert "x.png is not a readable image" in done.stderr.replace("\n", " ")

@@ -1,0 +1,60 @@
+"""Small domains and small runs that the tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from discogan.api import train
+from discogan.images import from_pixels
+
+SMALL = (
+    "generator.width=4",
+    "discriminator.width=4",
+    "training.batch_size=4",
+    "training.log_every_steps=2",
+    "training.checkpoint_every_steps=3",
+    "training.threads=1",
+)
+"""Settings that make a step take milliseconds."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Keep the tests out of the user's cache."""
+    os.environ["DISCOGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def write_images(folder: Path, count: int, seed: int, size: int = 32) -> Path:
+    """A folder of random smooth-ish colour images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        from_pixels(coarse.repeat(size // 4, 0).repeat(size // 4, 1)).save(folder / f"{number:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def domains(tmp_path_factory) -> tuple[Path, Path]:
+    """Two folders of different counts."""
+    root = tmp_path_factory.mktemp("domains")
+    return write_images(root / "a", 13, 1), write_images(root / "b", 10, 2)
+
+
+@pytest.fixture(scope="session")
+def small_run(domains, tmp_path_factory) -> Path:
+    """A finished run of seven steps."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+    train(*domains, out=out, image_size=32, steps=7, settings=SMALL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real domains that lie beside a development checkout."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real image domains are not beside this checkout")
+    return folder

@@ -1,0 +1,141 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from discogan.data import folder_records
+from discogan.data import store as store_module
+from discogan.data.store import Decoding, cache_folder, open_store
+from discogan.errors import ConfigError, DataError
+from discogan.images import decode_image, fit_image, to_pixels
+from tests.conftest import write_images
+
+SMALL = Decoding(32, 3)
+
+
+@pytest.fixture()
+def decodings(monkeypatch):
+    """Counts the stores that are built."""
+    built = []
+    original = store_module._build_store
+
+    def counted(*arguments):
+        built.append(arguments)
+        original(*arguments)
+
+    monkeypatch.setattr(store_module, "_build_store", counted)
+    return built
+
+
+def test_pixels_are_the_decoded_images_in_order(tmp_path):
+    folder = write_images(tmp_path / "a", 5, 0, size=48)
+    store = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache")
+    assert store.pixels.shape == (5, 32, 32, 3)
+    assert isinstance(store.pixels, np.memmap)
+    for name, pixels in zip(store.names, store.pixels, strict=True):
+        assert (to_pixels(fit_image(decode_image(folder / name, 3), 32, "crop")) == pixels).all()
+
+
+def test_several_processes_give_the_same_store(tmp_path):
+    records = folder_records(write_images(tmp_path / "a", 200, 0))
+    seen = []
+    parallel = open_store(
+        records, SMALL, cache=tmp_path / "1", workers=2, progress=lambda done, total: seen.append((done, total))
+    )
+    alone = open_store(records, SMALL, cache=tmp_path / "2", workers=1)
+    assert (parallel.pixels == alone.pixels).all()
+    assert seen == [(64, 200), (128, 200), (192, 200), (200, 200)]
+
+
+def test_a_second_start_decodes_nothing_and_reads_nothing(tmp_path, decodings, monkeypatch):
+    records = folder_records(write_images(tmp_path / "a", 3, 0))
+    first = open_store(records, SMALL, cache=tmp_path / "cache")
+    monkeypatch.setattr(store_module, "_content_key", lambda *_: pytest.fail("read the images again"))
+    second = open_store(records, SMALL, cache=tmp_path / "cache")
+    assert len(decodings) == 1
+    assert (first.pixels == second.pixels).all()
+    assert first.key == second.key
+
+
+def test_the_key_is_content_not_place_or_time(tmp_path, decodings):
+    folder = write_images(tmp_path / "a", 3, 0)
+    key = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache").key
+    shutil.copytree(folder, tmp_path / "copy")
+    os.utime(folder / "000.png", (1, 1))
+    for place in (folder, tmp_path / "copy"):
+        assert open_store(folder_records(place), SMALL, cache=tmp_path / "cache").key == key
+    assert len(decodings) == 1
+
+
+@pytest.mark.parametrize("change", ["content", "added", "renamed", "size", "fit", "background", "channels"])
+def test_any_change_gives_another_store(tmp_path, change):
+    folder = write_images(tmp_path / "a", 3, 0)
+    before = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache").key
+    decoding = {
+        "size": Decoding(64, 3),
+        "fit": Decoding(32, 3, "pad"),
+        "background": Decoding(32, 3, background="black"),
+        "channels": Decoding(32, 1),
+    }.get(change, SMALL)
+    if change == "content":
+        Image.new("RGB", (32, 32)).save(folder / "001.png")
+    if change == "added":
+        Image.new("RGB", (32, 32)).save(folder / "009.png")
+    if change == "renamed":
+        (folder / "001.png").rename(folder / "z.png")
+    assert open_store(folder_records(folder), decoding, cache=tmp_path / "cache").key != before
+
+
+def test_a_few_broken_files_are_named_and_skipped(tmp_path):
+    folder = write_images(tmp_path / "a", 40, 0)
+    (folder / "007.png").write_bytes(b"broken")
+    store = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache")
+    assert len(store) == len(store.pixels) == 39
+    assert "007.png" not in store.names
+    assert len(store.skipped) == 1
+    assert "007.png" in store.skipped[0]
+    assert (store.pixels[7] == to_pixels(decode_image(folder / "008.png", 3))).all()
+    again = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache")
+    assert again.skipped == store.skipped
+
+
+def test_many_broken_files_stop_and_leave_nothing_behind(tmp_path):
+    folder = write_images(tmp_path / "a", 20, 0)
+    for name in ("003.png", "004.png"):
+        (folder / name).write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"2 of 20 images are broken, more than 5%: .*003\.png"):
+        open_store(folder_records(folder), SMALL, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache" / "stores").iterdir()) == []
+
+
+def test_a_build_that_was_killed_is_not_taken_for_a_store(tmp_path):
+    records = folder_records(write_images(tmp_path / "a", 3, 0))
+    store = open_store(records, SMALL, cache=tmp_path / "cache")
+    folder = tmp_path / "cache" / "stores" / store.key
+    names = json.loads((folder / "index.json").read_text())["names"]
+    (folder / "index.json").unlink()
+    shutil.rmtree(folder)
+    assert open_store(records, SMALL, cache=tmp_path / "cache").names == names
+
+
+def test_a_vanished_file_counts_as_broken(tmp_path):
+    records = folder_records(write_images(tmp_path / "a", 40, 0))
+    records[5].path.unlink()
+    assert "005.png" in open_store(records, SMALL, cache=tmp_path / "cache").skipped[0]
+
+
+def test_a_wrong_background_stops_before_decoding(tmp_path):
+    records = folder_records(write_images(tmp_path / "a", 3, 0))
+    with pytest.raises(ConfigError, match="not a colour"):
+        open_store(records, Decoding(32, 3, background="none such"), cache=tmp_path / "cache")
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("DISCOGAN_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("DISCOGAN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "discogan"

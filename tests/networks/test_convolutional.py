@@ -1,0 +1,47 @@
+"""Sizes of the official networks (docs/fidelity.md)."""
+
+import pytest
+import torch
+
+from discogan.networks.convolutional import (
+    ConvolutionalDiscriminator,
+    ConvolutionalDiscriminatorOptions,
+    ConvolutionalGenerator,
+    ConvolutionalGeneratorOptions,
+)
+
+RGB64 = (3, 64, 64)
+
+
+def count(network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("stages", "parameters"), [(4, 5_513_856), (5, 7_153_480)])
+def test_generator_parameters_equal_the_official_ones(stages, parameters):
+    assert count(ConvolutionalGenerator(RGB64, RGB64, ConvolutionalGeneratorOptions(stages=stages))) == parameters
+
+
+def test_discriminator_parameters_equal_the_official_ones():
+    assert count(ConvolutionalDiscriminator(RGB64, ConvolutionalDiscriminatorOptions())) == 2_765_568
+
+
+@pytest.mark.parametrize(("stages", "shape"), [(3, (16, 8, 8)), (4, (32, 4, 4)), (5, (100, 1, 1))])
+def test_the_code_of_a_generator(stages, shape):
+    network = ConvolutionalGenerator(RGB64, RGB64, ConvolutionalGeneratorOptions(width=4, stages=stages)).eval()
+    assert network.encoder(torch.zeros(1, *RGB64)).shape[1:] == shape
+
+
+def test_features_are_the_official_ones():
+    network = ConvolutionalDiscriminator(RGB64, ConvolutionalDiscriminatorOptions())
+    shapes = [tuple(feature.shape[1:]) for feature in network(torch.zeros(2, *RGB64)).features]
+    assert shapes == [(128, 16, 16), (256, 8, 8), (512, 4, 4)]
+
+
+def test_the_first_and_last_stage_have_no_norm():
+    network = ConvolutionalGenerator(RGB64, RGB64, ConvolutionalGeneratorOptions(width=4))
+    kinds = [type(layer).__name__ for layer in (*network.encoder, *network.decoder)]
+    assert kinds[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
+    assert kinds[-2:] == ["ConvTranspose2d", "Sigmoid"]
+    assert kinds.count("BatchNorm2d") == 6
+    assert all(layer.bias is None for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))

@@ -1,0 +1,140 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from discogan import checkpoint as checkpoint_module
+from discogan.checkpoint import (
+    Progress,
+    RunFolder,
+    load_model,
+    load_optimiser_state,
+    optimiser_state,
+    read_progress,
+    write_text,
+)
+from discogan.errors import RunError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture()
+def run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create({"config": {}})
+    return folder
+
+
+def save(run, step, keep=3):
+    return run.save_checkpoint({"generator_ab": {"x": torch.full((2,), float(step))}}, Progress(step, step / 2), keep)
+
+
+def test_the_newest_few_are_kept_and_named(run):
+    for step in (5, 10, 1_000_000, 1_000_005):
+        save(run, step)
+    kept = sorted(path.name for path in run.checkpoints.iterdir())
+    assert kept == ["step-000010", "step-1000000", "step-1000005"]
+    assert run.last_checkpoint().name == (run.path / "last").read_text() == "step-1000005"
+    assert read_progress(run.last_checkpoint()) == Progress(1_000_005, 500_002.5)
+
+
+@pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
+def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, moment):
+    save(run, 1)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, moment, killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(run, 2)
+    assert run.last_checkpoint().name == "step-000001"
+    save(run, 2)
+    assert run.last_checkpoint().name == "step-000002"
+    assert not list(run.checkpoints.glob(".writing-*"))
+
+
+def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
+    for step in (1, 2):
+        save(run, step)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    save(run, 3, keep=1)
+    assert [path.name for path in run.checkpoints.glob("step-*")] == ["step-000003"]
+    monkeypatch.undo()
+    save(run, 4, keep=1)
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-000004"]
+
+
+def test_text_is_replaced_whole(tmp_path):
+    write_text(tmp_path / "x", "old")
+    write_text(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_model_is_safetensors_and_json_alone(small_run):
+    suffixes = {path.suffix for path in small_run.rglob("*") if path.is_file() and path.name not in (".lock", "last")}
+    assert suffixes == {".json", ".jsonl", ".png", ".safetensors"}
+
+
+def test_loading_never_unpickles(small_run, monkeypatch):
+    monkeypatch.setattr("pickle.Unpickler", None)
+    monkeypatch.setattr("torch.load", None)
+    model, config = load_model(small_run, CPU)
+    assert config.preset == "modern"
+    assert not model.training
+
+
+def test_a_checkpoint_stands_alone(small_run, tmp_path):
+    shutil.copytree(small_run / "checkpoints" / "step-000003", tmp_path / "elsewhere")
+    early, _ = load_model(tmp_path / "elsewhere", CPU)
+    late, _ = load_model(small_run, CPU)
+    assert not torch.equal(next(early.parameters()), next(late.parameters()))
+
+
+def test_what_cannot_be_loaded_is_explained(small_run, tmp_path):
+    with pytest.raises(RunError, match=r"no config\.json"):
+        load_model(tmp_path, CPU)
+    copy = shutil.copytree(small_run, tmp_path / "copy")
+    newest = copy / "checkpoints" / "step-000007"
+    (newest / "generator_ba.safetensors").write_bytes(b"damaged")
+    with pytest.raises(RunError, match="use another checkpoint"):
+        load_model(copy, CPU)
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(RunError, match="has no checkpoint yet"):
+        load_model(copy, CPU)
+    (copy / "config.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        RunFolder(copy).describe()
+
+
+def test_weights_that_do_not_fit_their_description(small_run, tmp_path):
+    copy = shutil.copytree(small_run / "checkpoints" / "step-000007", tmp_path / "copy")
+    description = json.loads((copy / "config.json").read_text())
+    description["config"]["generator"]["width"] = 8
+    (copy / "config.json").write_text(json.dumps(description))
+    with pytest.raises(RunError, match="do not fit the networks"):
+        load_model(copy, CPU)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_an_optimiser_goes_on_as_it_was(layout):
+    torch.manual_seed(0)
+    networks = [torch.nn.Conv2d(3, 4, 4).to(memory_format=layout) for _ in range(2)]
+    optimisers = [torch.optim.Adam(network.parameters(), fused=True) for network in networks]
+
+    def step(index):
+        optimisers[index].zero_grad()
+        networks[index](torch.ones(1, 3, 8, 8)).square().sum().backward()
+        optimisers[index].step()
+
+    for _ in range(3):
+        step(0)
+    networks[1].load_state_dict(networks[0].state_dict())
+    saved = {name: value.contiguous() for name, value in optimiser_state(optimisers[0], "adam").items()}
+    load_optimiser_state(optimisers[1], "adam", saved)
+    for index in (0, 1):
+        step(index)
+    assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from discogan import devices
+from discogan.errors import ConfigError
+
+
+def test_cpu_is_always_there():
+    assert devices.pick_device("cpu") == torch.device("cpu")
+    assert devices.pick_device("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_a_missing_device_is_explained():
+    with pytest.raises(ConfigError, match="not available here; use auto or cpu"):
+        devices.pick_device("cuda:77")
+    with pytest.raises(ConfigError, match="abacus"):
+        devices.pick_device("abacus")
+
+
+def test_precision_is_a_choice():
+    product = torch.ones(2, 2)
+    with devices.autocast(torch.device("cpu"), "bf16"):
+        assert (product @ product).dtype == torch.bfloat16
+    with devices.autocast(torch.device("cpu"), "float32"):
+        assert (product @ product).dtype == torch.float32
+    with devices.autocast(torch.device("cpu"), "auto"):
+        expected = torch.bfloat16 if devices.has_bf16(torch.device("cpu")) else torch.float32
+        assert (product @ product).dtype == expected
+
+
+def test_randomness_is_a_function_of_seed_and_step():
+    def draw(seed, step):
+        devices.seed_step(seed, step)
+        return torch.rand(3).tolist()
+
+    assert draw(1, 5) == draw(1, 5)
+    assert len({tuple(draw(seed, step)) for seed in range(4) for step in range(-1, 20)}) == 84

@@ -1,0 +1,69 @@
+"""Higher layers import lower ones only, never sideways between packages of one layer (docs/design.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import discogan
+
+ROOT = Path(discogan.__file__).parent
+LAYERS = [
+    {"cli", "__main__"},
+    {"api"},
+    {"training", "translator", "evaluation"},
+    {"objectives", "checkpoint", "tracking"},
+    {"model"},
+    {"networks", "losses", "data", "metrics"},
+    {"images", "devices"},
+    {"registry"},
+    {"config"},
+    {"errors"},
+]
+LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
+STANDARD_LIBRARY_ONLY = {"config", "errors", "registry"}
+WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli"}
+MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, top_level: bool = False) -> list[str]:
+    """Absolute names a module imports; with ``top_level`` only those that importing it runs."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            deeper = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "discogan" else []
+            names += deeper or [str(node.module)]
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_lower_layers(path):
+    own = part_of(path)
+    assert own in LEVEL, f"{own} has no place in the layers"
+    for name in imports(path):
+        if not name.startswith("discogan.") or name == "discogan.__version__":
+            continue
+        other = name.split(".")[1]
+        assert other == own or LEVEL[other] > LEVEL[own], f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_light_parts_do_not_load_torch(path):
+    loaded = {name.split(".")[0] for name in imports(path, top_level=True)}
+    if part_of(path) in WITHOUT_TORCH:
+        assert not loaded & {"torch", "torchmetrics", "safetensors"}
+    if part_of(path) in STANDARD_LIBRARY_ONLY:
+        assert not loaded & {"numpy", "PIL", "rich", "cyclopts"}
+
+
+def test_the_check_sees_an_upward_import(tmp_path):
+    module = tmp_path / "losses.py"
+    module.write_text("from discogan.training import train\nfrom discogan import api\n")
+    assert imports(module) == ["discogan.training", "discogan.api"]
+    assert LEVEL["training"] < LEVEL["losses"]

@@ -1,0 +1,262 @@
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from discogan import api, training
+from discogan.checkpoint import RunFolder, read_progress
+from discogan.errors import ConfigError, DataError, DivergedError, RunError
+from discogan.objectives import build_objective
+from discogan.tracking import read_metrics
+from discogan.training import Observer, Trainer, prepare_data, resume, signals_caught
+from tests.conftest import SMALL, write_images
+
+
+def fit(domains, out, *settings, steps=7, **options):
+    return api.train(*domains, out=out, image_size=32, steps=steps, settings=(*SMALL, *settings), **options)
+
+
+def weights(run):
+    """Every tensor of a run's newest checkpoint."""
+    checkpoint = RunFolder(run).last_checkpoint()
+    return {
+        f"{file.stem}.{name}": value
+        for file in sorted(checkpoint.glob("*.safetensors"))
+        for name, value in load_file(file).items()
+    }
+
+
+def assert_equal_weights(one, other):
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    differing = [name for name in first if not torch.equal(first[name], second[name])]
+    assert differing == []
+
+
+class StopAt(Observer):
+    """Sends this process a signal after some steps."""
+
+    def __init__(self, step, number=signal.SIGINT):
+        self.step, self.number = step, number
+
+    def on_step(self, report):
+        if report.step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+def test_a_run_leaves_what_the_run_folder_promises(small_run):
+    names = {path.name for path in small_run.iterdir()} - {".lock"}
+    assert names == {"config.json", "metrics.jsonl", "samples", "checkpoints", "last"}
+    assert (small_run / "last").read_text() == "step-000007"
+    assert sorted(path.name for path in (small_run / "checkpoints").iterdir()) == ["step-000003", "step-000006", "step-000007"]
+    assert [path.name for path in (small_run / "samples").iterdir()] == ["step-000007.png"]
+    description = json.loads((small_run / "config.json").read_text())
+    assert description["data"]["a"]["count"] == 13
+    assert description["versions"]["torch"] == torch.__version__
+    records = read_metrics(small_run / "metrics.jsonl")
+    assert [record["step"] for record in records] == [2, 4, 6]
+    assert {"adversarial_a", "penalty_b", "reconstruction_a", "images_per_second"} <= records[0].keys()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(domains, small_run, tmp_path):
+    fit(domains, tmp_path / "same")
+    assert_equal_weights(small_run, tmp_path / "same")
+    fit(domains, tmp_path / "other", seed=1)
+    assert not torch.equal(
+        weights(small_run)["generator_ab.encoder.0.weight"], weights(tmp_path / "other")["generator_ab.encoder.0.weight"]
+    )
+
+
+OBJECTIVES = {
+    "modern": ("data.flip=true",),
+    "official": ("objective.name=official", "discriminator.norm=batch", "objective.rate_steps=5"),
+    "cyclegan": ("objective.name=cyclegan", "objective.buffer_size=9"),
+    "gan": ("objective.name=gan", "training.ema_decay=0.0"),
+    "patch": ("discriminator.name=patch", "discriminator.width=4", "generator.name=resnet", "generator.blocks=1"),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_stopping_and_resuming_changes_nothing(domains, tmp_path, name):
+    """Weights, averages, optimisers, schedule, random state, data order and buffers, bit for bit."""
+    # A part given under another name starts from its own options, so the small sizes are given again.
+    settings = (*OBJECTIVES[name], *(("generator.width=4",) if name == "patch" else ()))
+    fit(domains, tmp_path / "whole", *settings, steps=11)
+    outcome = fit(domains, tmp_path / "parts", *settings, steps=11, observer=StopAt(4))
+    assert (outcome.ended, outcome.step, outcome.signal) == ("interrupted", 4, signal.SIGINT)
+    outcome = resume(tmp_path / "parts", observer=StopAt(5, signal.SIGTERM))
+    assert (outcome.ended, outcome.step, outcome.signal) == ("interrupted", 5, signal.SIGTERM)
+    assert resume(tmp_path / "parts").step == 11
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_longer_budget_continues_the_same_run(domains, small_run, tmp_path):
+    fit(domains, tmp_path / "run", steps=4)
+    assert resume(tmp_path / "run", steps=7).step == 7
+    assert_equal_weights(small_run, tmp_path / "run")
+
+
+def test_resuming_a_finished_run_changes_nothing(domains, tmp_path):
+    fit(domains, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    assert resume(tmp_path / "run").step == 7
+    assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
+def test_metrics_hold_each_step_once_after_a_kill(domains, tmp_path):
+    fit(domains, tmp_path / "run", steps=4)
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6}\n{"step": 8, "adv')
+    resume(tmp_path / "run", steps=8)
+    assert [record["step"] for record in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
+
+
+def test_a_time_budget_ends_the_run_and_counts_earlier_sittings(domains, tmp_path):
+    outcome = api.train(*domains, out=tmp_path / "run", image_size=32, minutes=0.02, settings=SMALL)
+    first = read_progress(RunFolder(tmp_path / "run").last_checkpoint())
+    assert outcome.ended == "budget"
+    assert 1.2 <= first.elapsed_seconds < 6
+    resume(tmp_path / "run", minutes=0.04)
+    second = read_progress(RunFolder(tmp_path / "run").last_checkpoint())
+    assert 2.4 <= second.elapsed_seconds < 8
+    assert second.step > first.step
+
+
+def test_reports_reach_the_observer(domains, tmp_path):
+    reports, skipped = [], []
+
+    class Watching(Observer):
+        def on_step(self, report):
+            reports.append(report)
+
+        def on_skipped(self, domain, problems):
+            skipped.append((domain, len(problems)))
+
+    broken = write_images(tmp_path / "a", 30, 7)
+    (broken / "003.png").write_bytes(b"broken")
+    fit((broken, domains[1]), tmp_path / "run", observer=Watching())
+    assert [report.step for report in reports] == list(range(1, 8))
+    assert [report.images_seen for report in reports] == [4 * step for step in range(1, 8)]
+    assert reports[-1].fraction == 1.0
+    assert [report.record is not None for report in reports] == [False, True] * 3 + [False]
+    assert skipped == [("a", 1)]
+
+
+class Poisoned(Observer):
+    """Makes a weight infinite after some steps."""
+
+    def __init__(self, trainer, step):
+        self.trainer, self.step = trainer, step
+
+    def on_step(self, report):
+        if report.step == self.step:
+            with torch.no_grad():
+                self.trainer.model.generator_ab.encoder[0].weight.fill_(float("nan"))
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
+    config = api.resolve_config(
+        *domains, preset="modern", image_size=32, steps=20, minutes=None, seed=0, settings=(*SMALL, "training.log_every_steps=4")
+    )
+    run = RunFolder(tmp_path / "run")
+    stores = prepare_data(config, Observer())
+    run.create({"config": config.to_dict()})
+    trainer = Trainer(config, run, stores, Observer())
+    trainer.observer = Poisoned(trainer, 4)
+    with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5: .*step-000003") as error:
+        trainer.fit()
+    assert (error.value.step, error.value.term) == (5, "discriminator_b")
+    assert run.last_checkpoint().name == "step-000003"
+    assert all(value.isfinite().all() for value in weights(tmp_path / "run").values() if value.is_floating_point())
+
+
+def test_only_one_process_trains_a_run(domains, tmp_path):
+    fit(domains, tmp_path / "run", steps=1)
+    with RunFolder(tmp_path / "run").locked(), pytest.raises(RunError, match="another process"):
+        resume(tmp_path / "run")
+
+
+def test_mistakes_are_explained_before_anything_is_made(domains, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(DataError, match="the same folder"):
+        fit((domains[0], domains[0]), run)
+    with pytest.raises(ConfigError, match="option of objective"):
+        fit(domains, run, "objective.gama=3")
+    with pytest.raises(ConfigError, match="not available here"):
+        fit(domains, run, "training.device=cuda:99")
+    with pytest.raises(RunError, match="There is no run"):
+        resume(run)
+    assert not run.exists()
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(domains, small_run):
+    with pytest.raises(RunError, match="already holds a run; go on with --resume"):
+        fit(domains, small_run)
+
+
+def test_changed_images_stop_a_resume(domains, tmp_path):
+    own = write_images(tmp_path / "a", 5, 3)
+    fit((own, domains[1]), tmp_path / "run", steps=2)
+    write_images(own, 6, 4)
+    with pytest.raises(RunError, match="images of domain A have changed"):
+        resume(tmp_path / "run", steps=4)
+
+
+def test_a_run_needs_a_budget(domains):
+    config = api.resolve_config(*domains, preset="modern", image_size=32, steps=3, minutes=None, seed=0, settings=SMALL)
+    with pytest.raises(ConfigError, match="no budget"):
+        training.train(replace(config, training=replace(config.training, steps=None)), "unused")
+
+
+def test_grey_domains_beside_colour(domains, tmp_path):
+    fit(domains, tmp_path / "run", "data.channels_a=1", "data.fit=pad", steps=2)
+    translated = api.load(tmp_path / "run").translate(np.zeros((40, 60, 3), np.uint8), "b_to_a")
+    assert (translated.mode, translated.size) == ("L", (32, 32))
+
+
+def test_names_of_files_have_no_influence_beyond_their_order(domains, tmp_path):
+    """Renaming B so that no name matches A's leaves the run as it was: pairs by name cannot be used."""
+    renamed = tmp_path / "b"
+    renamed.mkdir()
+    for path in domains[1].iterdir():
+        (renamed / f"photo-{path.name}").write_bytes(path.read_bytes())
+    for name, b in (("one", domains[1]), ("two", renamed)):
+        fit((domains[0], b), tmp_path / name, steps=3)
+    assert_equal_weights(tmp_path / "one", tmp_path / "two")
+
+
+def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_path):
+    config = api.resolve_config(
+        *domains, preset="official", image_size=32, steps=3, minutes=None, seed=0, settings=(*SMALL, "generator.stages=3")
+    )
+    run = RunFolder(tmp_path / "run")
+    stores = prepare_data(config, Observer())
+    run.create({"config": config.to_dict()})
+    trainer = Trainer(config, run, stores, Observer())
+    trainer.train_step(1)
+    assert not build_objective(config.objective).steps_discriminators(1)
+    assert all(parameter.grad is None for parameter in trainer.discriminators.parameters())
+    assert all(parameter.requires_grad for parameter in trainer.discriminators.parameters())
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    caught = []
+
+    def inside():
+        with signals_caught() as signals:
+            caught.append(signals)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert caught == [[]]
+    before = signal.getsignal(signal.SIGINT)
+    with signals_caught():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
