@@ -120,7 +120,9 @@ def table(rows: Iterable[Row]) -> str:
         middle = " / ".join(f"{statistics.median(row[way]['top_1'] for row in group):.2f}" for way in WAYS)
         seeds = ", ".join(scores_text(row) for row in group)
         steps = f"{statistics.median(row['steps'] for row in group):,.0f}"
-        lines.append(f"| {data} | {preset} | {size} | {minutes:g} | {threads} | {seeds} | {middle} | {identity} | {steps} |")
+        lines.append(
+            f"| {data} | {preset} | {size} | {minutes:g} | {threads} | {seeds} | {middle} | {identity} | {steps} |"
+        )
     return "\n".join(lines)
 
 

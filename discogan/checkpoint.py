@@ -58,10 +58,14 @@ class RunFolder:
         """Whether a run was started here."""
         return (self.path / "config.json").exists()
 
-    def create(self, description: Mapping[str, Any]) -> None:
-        """Start a run: write config.json. Raises ``RunError`` where one is already there."""
+    def require_new(self) -> None:
+        """Raises ``RunError`` where a run is already here."""
         if self.exists:
             raise RunError(f"{self.path} already holds a run; go on with --resume {self.path} or give another --out.")
+
+    def create(self, description: Mapping[str, Any]) -> None:
+        """Start a run: write config.json. Raises ``RunError`` where one is already there."""
+        self.require_new()
         self.samples.mkdir(parents=True, exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         write_json(self.path / "config.json", description)

@@ -79,7 +79,13 @@ class TrainingOptions:
     """How many of the newest checkpoints are kept."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "log_every_steps", "sample_every_steps", "checkpoint_every_steps", "keep_checkpoints"):
+        for name in (
+            "batch_size",
+            "log_every_steps",
+            "sample_every_steps",
+            "checkpoint_every_steps",
+            "keep_checkpoints",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}.")
         if (self.steps is not None and self.steps < 1) or (self.minutes is not None and self.minutes <= 0):
@@ -128,7 +134,9 @@ def read_preset(name: str) -> Table:
     return tomllib.loads((resources.files("discogan") / "presets" / f"{name}.toml").read_text("utf-8"))
 
 
-def load_config(preset: str, *, image_size: int = 64, seed: int = 0, settings: Sequence[str] = (), **training: Any) -> Config:
+def load_config(
+    preset: str, *, image_size: int = 64, seed: int = 0, settings: Sequence[str] = (), **training: Any
+) -> Config:
     """The preset at ``image_size``, then ``training`` options that are not None, then ``settings``.
 
     A budget in ``training`` (steps or minutes) replaces the preset's, of either kind.
@@ -174,9 +182,7 @@ def make_options(kind: type[Options], table: Mapping[str, Any], part: str) -> Op
     missing = [
         option.name
         for option in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if option.init
-        and option.name not in table
-        and option.default is option.default_factory is dataclasses.MISSING
+        if option.init and option.name not in table and option.default is option.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise ConfigError(f"{part} needs {missing[0]}: give it as --set {part}.{missing[0]}=...")

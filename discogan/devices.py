@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import torch
 
@@ -23,7 +24,7 @@ def pick_device(name: str = "auto") -> torch.device:
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware (emulation would be slower than float32)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
@@ -33,6 +34,24 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "bf16" or (precision == "auto" and has_bf16(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def own_state(threads: int = 0) -> Iterator[None]:
+    """Compute with ``threads`` CPU threads (0: as it is) and without denormals, then leave PyTorch as it was found.
+
+    Denormals slow a CPU down by orders of magnitude and carry nothing; but flushing them is a property of
+    the process, and so are the random state and the threads, which belong to the caller.
+    """
+    threads_before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.set_num_threads(threads or threads_before)
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(False)
+            torch.set_num_threads(threads_before)
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -43,8 +43,12 @@ def evaluate(
         raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
     model, config = load_model(run, pick_device(device))
     paired = pairs_a is not None and pairs_b is not None
-    records = pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
-    pixels_a, pixels_b = (_some(_open(listed, config, domain), paired) for domain, listed in zip("ab", records, strict=True))
+    records = (
+        pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
+    )
+    pixels_a, pixels_b = (
+        _some(_open(listed, config, domain), paired) for domain, listed in zip("ab", records, strict=True)
+    )
     scores: Scores = {"run": str(run), "paired": paired, "images_a": len(pixels_a), "images_b": len(pixels_b)}
     for direction in DIRECTIONS:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
@@ -78,7 +82,8 @@ def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Rec
     common = [name for name in by_name_a if name in by_name_b]
     if len(common) < 2:
         raise DataError(
-            f"{folder_a} and {folder_b} have {len(common)} image names in common; true pairs carry the same name in both."
+            f"{folder_a} and {folder_b} have {len(common)} image names in common; "
+            "true pairs carry the same name in both."
         )
     return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
 

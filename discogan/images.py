@@ -171,7 +171,9 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Pixels]]], title: str = "", ce
     gap, label_width, font = 4, 150, ImageFont.load_default(size=15)
     top = 34 if title else gap
     columns = max(len(images) for _, images in rows)
-    sheet = Image.new("RGB", (label_width + columns * (cell_pixels + gap), top + len(rows) * (cell_pixels + gap)), "white")
+    sheet = Image.new(
+        "RGB", (label_width + columns * (cell_pixels + gap), top + len(rows) * (cell_pixels + gap)), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     draw.text((10, 9), title, fill="black", font=font)
     for row, (label, images) in enumerate(rows):

@@ -5,6 +5,8 @@ shape; images are float (N, ...) of any range. "Generator" losses are minimised 
 "discriminator" losses by the discriminators.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -89,4 +91,10 @@ def hinge(reconstructed: Tensor, original: Tensor, margin: float = 0.05) -> Tens
     return F.relu((reconstructed - original).abs() - margin).mean()
 
 
-DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "huber": F.huber_loss, "cosine": cosine, "hinge": hinge}
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    "huber": F.huber_loss,
+    "cosine": cosine,
+    "hinge": hinge,
+}

@@ -110,7 +110,8 @@ class TranslationModel(nn.Module):
         device = next(self.generator_ab.parameters()).device
         batches = []
         with torch.inference_mode():
-            for batch in torch.from_numpy(np.array(pixels)).split(batch_size):
+            for start in range(0, len(pixels), batch_size):
+                batch = torch.from_numpy(np.array(pixels[start : start + batch_size]))
                 images = self.pixel_range.encode(batch.to(device))
                 batches.append(self.pixel_range.decode(self.translate(images, direction)).cpu())
         return torch.cat(batches).numpy()
@@ -160,5 +161,5 @@ def _output(table: Table) -> str:
     options = dict(table)
     entry = GENERATORS.get(options.pop("name", "convolutional"))
     assert entry.options is not None
-    output: str = make_options(entry.options, options, "generator").output  # type: ignore[attr-defined]
+    output: str = make_options(entry.options, options, "generator").output
     return output

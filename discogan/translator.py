@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from PIL import Image
 
 from discogan.checkpoint import load_model
@@ -59,7 +58,13 @@ class Translator:
 
     @overload
     def translate(
-        self, images: Picture, direction: str, *, round_trip: bool = ..., original_size: bool = ..., batch_size: int = ...
+        self,
+        images: Picture,
+        direction: str,
+        *,
+        round_trip: bool = ...,
+        original_size: bool = ...,
+        batch_size: int = ...,
     ) -> Image.Image: ...
     @overload
     def translate(
@@ -104,7 +109,7 @@ class Translator:
         round_trip: bool = False,
         original_size: bool = False,
         batch_size: int = 32,
-        on_file: Callable[[int, int], None] = lambda done, total: None,
+        on_file: Callable[[int, int], None] | None = None,
     ) -> list[FileResult]:
         """Translate a file, a folder (its tree is kept) or a glob into PNG files below ``out``.
 
@@ -122,7 +127,8 @@ class Translator:
                 good = [image for image in opened if isinstance(image, Image.Image)]
                 translated = iter(self._translate(good, direction, round_trip, original_size))
                 results += list(pool.map(_save, batch, opened, _aligned(opened, translated)))
-                on_file(len(results), len(files))
+                if on_file:
+                    on_file(len(results), len(files))
         return results
 
     def _open(self, path: Path, direction: str) -> Image.Image | str:
@@ -202,5 +208,3 @@ def _save(paths: tuple[Path, Path], opened: Image.Image | str, result: Image.Ima
     target.parent.mkdir(parents=True, exist_ok=True)
     result.save(target)
     return FileResult(source, target)
-
-

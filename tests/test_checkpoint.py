@@ -19,7 +19,7 @@ from discogan.errors import RunError
 CPU = torch.device("cpu")
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.create({"config": {}})
@@ -133,7 +133,10 @@ def test_an_optimiser_goes_on_as_it_was(layout):
     for _ in range(3):
         step(0)
     networks[1].load_state_dict(networks[0].state_dict())
-    saved = {name: value.contiguous() for name, value in optimiser_state(optimisers[0], "adam").items()}
+    saved = {
+        name: value.clone(memory_format=torch.contiguous_format)
+        for name, value in optimiser_state(optimisers[0], "adam").items()
+    }
     load_optimiser_state(optimisers[1], "adam", saved)
     for index in (0, 1):
         step(index)

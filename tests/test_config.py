@@ -20,7 +20,9 @@ class Example:
 
 
 def test_a_setting_overrides_the_preset_and_the_size_table():
-    config = load_config("modern", image_size=32, settings=["objective.gamma=7", "data.flip=true", "data.background=red"])
+    config = load_config(
+        "modern", image_size=32, settings=["objective.gamma=7", "data.flip=true", "data.background=red"]
+    )
     assert config.objective["gamma"] == 7
     assert config.data == DataOptions(image_size=32, flip=True, background="red")
 
@@ -28,7 +30,7 @@ def test_a_setting_overrides_the_preset_and_the_size_table():
 def test_size_tables_apply_at_their_size_only():
     small, large = load_config("modern", image_size=32), load_config("modern", image_size=64)
     assert small.objective["gamma"] < large.objective["gamma"]
-    assert small.training.batch_size > large.training.batch_size
+    assert small.training.learning_rate > large.training.learning_rate
 
 
 def test_a_budget_replaces_the_presets_of_either_kind():

@@ -28,6 +28,20 @@ def test_precision_is_a_choice():
         assert (product @ product).dtype == expected
 
 
+def test_training_leaves_pytorch_as_it_was():
+    torch.manual_seed(5)
+    expected, threads = torch.rand(3), torch.get_num_threads()
+    torch.manual_seed(5)
+    tiny = torch.tensor(1e-40)
+    with devices.own_state(threads + 1):
+        devices.seed_step(1, 1)
+        assert torch.get_num_threads() == threads + 1
+        assert (tiny * 0.5).item() == 0
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+    assert (tiny * 0.5).item() > 0
+
+
 def test_randomness_is_a_function_of_seed_and_step():
     def draw(seed, step):
         devices.seed_step(seed, step)

@@ -32,7 +32,7 @@ def model_of(a_to_b, b_to_a):
     return TranslationModel(Apply(a_to_b), Apply(b_to_a), nothing, nothing, PIXEL_RANGES["sigmoid"]).eval()
 
 
-@pytest.fixture()
+@pytest.fixture
 def pictures():
     return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
 

@@ -159,7 +159,9 @@ def test_arrays_of_images_are_taken(shape):
     assert as_image(np.zeros(shape, np.uint8)).size == (6, 5)
 
 
-@pytest.mark.parametrize("value", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), "x.png", None])
+@pytest.mark.parametrize(
+    "value", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), "x.png", None]
+)
 def test_anything_else_is_refused(value):
     with pytest.raises(DataError, match="Expected"):
         as_image(value)
@@ -169,7 +171,11 @@ def test_files_are_found_below_in_natural_order(tmp_path):
     for name in ("b/2.PNG", "b/10.png", "a.jpeg", ".hidden/x.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)] == ["a.jpeg", "b/2.PNG", "b/10.png"]
+    assert [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)] == [
+        "a.jpeg",
+        "b/2.PNG",
+        "b/10.png",
+    ]
 
 
 def test_an_unknown_colour_is_explained():

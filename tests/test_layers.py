@@ -9,7 +9,8 @@ import discogan
 
 ROOT = Path(discogan.__file__).parent
 LAYERS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"api"},
     {"training", "translator", "evaluation"},
     {"objectives", "checkpoint", "tracking"},

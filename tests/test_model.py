@@ -8,7 +8,7 @@ from discogan.errors import ConfigError
 from discogan.model import averaged_copy, build_model, update_average
 
 
-@pytest.fixture()
+@pytest.fixture
 def model():
     torch.manual_seed(0)
     network = {"name": "convolutional", "width": 4}

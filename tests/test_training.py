@@ -14,7 +14,10 @@ from discogan.checkpoint import RunFolder, read_progress
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
 from discogan.objectives import build_objective
 from discogan.tracking import read_metrics
-from discogan.training import Observer, Trainer, prepare_data, resume, signals_caught
+from discogan.training import Observer, resume
+from discogan.training.run import prepare_data
+from discogan.training.signals import signals_caught
+from discogan.training.trainer import Trainer
 from tests.conftest import SMALL, write_images
 
 
@@ -54,7 +57,11 @@ def test_a_run_leaves_what_the_run_folder_promises(small_run):
     names = {path.name for path in small_run.iterdir()} - {".lock"}
     assert names == {"config.json", "metrics.jsonl", "samples", "checkpoints", "last"}
     assert (small_run / "last").read_text() == "step-000007"
-    assert sorted(path.name for path in (small_run / "checkpoints").iterdir()) == ["step-000003", "step-000006", "step-000007"]
+    assert sorted(path.name for path in (small_run / "checkpoints").iterdir()) == [
+        "step-000003",
+        "step-000006",
+        "step-000007",
+    ]
     assert [path.name for path in (small_run / "samples").iterdir()] == ["step-000007.png"]
     description = json.loads((small_run / "config.json").read_text())
     assert description["data"]["a"]["count"] == 13
@@ -69,7 +76,8 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(domains, small_ru
     assert_equal_weights(small_run, tmp_path / "same")
     fit(domains, tmp_path / "other", seed=1)
     assert not torch.equal(
-        weights(small_run)["generator_ab.encoder.0.weight"], weights(tmp_path / "other")["generator_ab.encoder.0.weight"]
+        weights(small_run)["generator_ab.encoder.0.weight"],
+        weights(tmp_path / "other")["generator_ab.encoder.0.weight"],
     )
 
 
@@ -162,14 +170,22 @@ class Poisoned(Observer):
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
     config = api.resolve_config(
-        *domains, preset="modern", image_size=32, steps=20, minutes=None, seed=0, settings=(*SMALL, "training.log_every_steps=4")
+        *domains,
+        preset="modern",
+        image_size=32,
+        steps=20,
+        minutes=None,
+        seed=0,
+        settings=(*SMALL, "training.log_every_steps=4"),
     )
     run = RunFolder(tmp_path / "run")
     stores = prepare_data(config, Observer())
     run.create({"config": config.to_dict()})
     trainer = Trainer(config, run, stores, Observer())
     trainer.observer = Poisoned(trainer, 4)
-    with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5: .*step-000003") as error:
+    with pytest.raises(
+        DivergedError, match=r"discriminator_b became NaN or infinite at step 5: .*step-000003"
+    ) as error:
         trainer.fit()
     assert (error.value.step, error.value.term) == (5, "discriminator_b")
     assert run.last_checkpoint().name == "step-000003"
@@ -233,7 +249,13 @@ def test_names_of_files_have_no_influence_beyond_their_order(domains, tmp_path):
 
 def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_path):
     config = api.resolve_config(
-        *domains, preset="official", image_size=32, steps=3, minutes=None, seed=0, settings=(*SMALL, "generator.stages=3")
+        *domains,
+        preset="official",
+        image_size=32,
+        steps=3,
+        minutes=None,
+        seed=0,
+        settings=(*SMALL, "generator.stages=3"),
     )
     run = RunFolder(tmp_path / "run")
     stores = prepare_data(config, Observer())

@@ -47,7 +47,9 @@ def test_a_result_does_not_depend_on_its_batch(translator):
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_any_mode_is_taken(translator, mode):
-    image = Image.new("L", (40, 40), 90).convert(mode) if mode != "I;16" else Image.fromarray(np.zeros((40, 40), np.uint16))
+    image = (
+        Image.new("L", (40, 40), 90).convert(mode) if mode != "I;16" else Image.fromarray(np.zeros((40, 40), np.uint16))
+    )
     assert translator.translate(image, "a_to_b").size == (32, 32)
 
 
@@ -73,7 +75,11 @@ def test_a_folder_keeps_its_tree(translator, tmp_path):
     write_images(tmp_path / "in", 3, 1)
     done = []
     results = translator.translate_files(
-        tmp_path / "in", tmp_path / "out", "a_to_b", batch_size=2, on_file=lambda count, total: done.append((count, total))
+        tmp_path / "in",
+        tmp_path / "out",
+        "a_to_b",
+        batch_size=2,
+        on_file=lambda count, total: done.append((count, total)),
     )
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
     assert written == ["000.png", "001.png", "002.png", "x/y/000.png", "x/y/001.png"]

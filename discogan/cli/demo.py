@@ -45,9 +45,10 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.0, seed: int = 0) 
             data / "train_a",
             data / "train_b",
             out=out / "run",
+            image_size=32,
             minutes=minutes,
             seed=seed,
-            settings=("training.sample_every_steps=250",),
+            settings=("training.sample_every_steps=500",),
             observer=display.observer(),
         )
     if outcome.ended == "interrupted":

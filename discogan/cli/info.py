@@ -44,9 +44,15 @@ def info(run: Path) -> None:
     rows = [
         ["preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"],
         *([part, _table(getattr(config, part))] for part in ("source", "objective", "generator", "discriminator")),
-        ["images", ", ".join(f"{d.upper()} {x['count']:,}" + _skipped(x["skipped"]) for d, x in description["data"].items())],
+        [
+            "images",
+            ", ".join(f"{d.upper()} {x['count']:,}" + _skipped(x["skipped"]) for d, x in description["data"].items()),
+        ],
         ["budget", budget],
-        ["last checkpoint", f"{checkpoint.name}, {progress.elapsed_seconds:.0f} s" if checkpoint and progress else "none yet"],
+        [
+            "last checkpoint",
+            f"{checkpoint.name}, {progress.elapsed_seconds:.0f} s" if checkpoint and progress else "none yet",
+        ],
         ["last losses", losses_line(records[-1]) if records else "none yet"],
         ["made with", ", ".join(f"{name} {version}" for name, version in description["versions"].items())],
     ]

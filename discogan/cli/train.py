@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from discogan.cli.console import errors, say
 from discogan.errors import ConfigError
 
+SECONDS_BETWEEN_LINES = 30
+"""How often a line is printed where there is no terminal to draw a bar on."""
+
 if TYPE_CHECKING:
     from discogan.training import Outcome, StepReport
 
@@ -97,9 +100,15 @@ class Display:
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=errors, transient=True
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=errors,
+            transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._losses = ""
+        self._next_line = 0.0
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -142,9 +151,10 @@ class Display:
         note = f"step {report.step:,}  {speed:,.0f} images/s  {_clock(remaining)} left"
         if report.record:
             self._losses = losses_line(report.record)
-        self._show("training", report.fraction, 1.0, f"{note}  {getattr(self, '_losses', '')}")
-        if report.record and not errors.is_terminal and report.step % (20 * 25) == 0:
-            say(f"{note}  {losses_line(report.record)}")
+        self._show("training", report.fraction, 1.0, f"{note}  {self._losses}")
+        if report.record and not errors.is_terminal and report.elapsed_seconds > self._next_line:
+            self._next_line = report.elapsed_seconds + SECONDS_BETWEEN_LINES
+            say(f"{note}  {self._losses}")
 
 
 def losses_line(record: dict[str, Any]) -> str:

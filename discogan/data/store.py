@@ -67,7 +67,7 @@ def open_store(
     *,
     cache: Path | None = None,
     workers: int = 0,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> ImageStore:
     """The store for these images, decoded now unless it was before.
 
@@ -80,7 +80,7 @@ def open_store(
     key = listing.read_text() if listing.exists() else _content_key(records, decoding)
     folder = cache / "stores" / key
     if not (folder / "index.json").exists():
-        _build_store(folder, records, decoding, workers or os.cpu_count() or 1, progress)
+        _build_store(folder, records, decoding, workers or os.cpu_count() or 1, progress or _no_progress)
     if not listing.exists():
         listing.parent.mkdir(parents=True, exist_ok=True)
         _write_synced(listing.with_suffix(f".{os.getpid()}"), key).replace(listing)
@@ -174,6 +174,10 @@ def _keep_rows(file: Path, rows: list[int]) -> None:
         after[target] = before[row]
     after.flush()
     file.with_suffix(".kept").replace(file)
+
+
+def _no_progress(_done: int, _total: int) -> None:
+    pass
 
 
 def _content_key(records: Sequence[Record], decoding: Decoding) -> str:

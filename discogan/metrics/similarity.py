@@ -1,5 +1,6 @@
 """How close a translation is to its true partner, pixel by pixel and in structure."""
 
+import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -12,4 +13,4 @@ def similarity(translated: Tensor, partners: Tensor) -> dict[str, float]:
     """Mean absolute difference (l1, [0, 1], lower is better) and SSIM ([-1, 1], higher is better; Wang et al. 2004)."""
     translated, partners = as_rgb(translated.float()), as_rgb(partners.float())
     ssim = structural_similarity_index_measure(translated, partners, data_range=1.0)
-    return {"l1": (translated - partners).abs().mean().item(), "ssim": float(ssim)}
+    return {"l1": (translated - partners).abs().mean().item(), "ssim": torch.as_tensor(ssim).item()}

@@ -101,9 +101,7 @@ def _convolution(before: int, after: int, norm: str, kernel: int = 4, stride: in
     return nn.Conv2d(before, after, kernel, stride, padding, bias=norm == "none")
 
 
-def _down(
-    before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1
-) -> list[nn.Module]:
+def _down(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> list[nn.Module]:
     convolution = _convolution(before, after, norm, kernel, stride, padding)
     return [convolution, norm_layer(norm, after), nn.LeakyReLU(0.2)]
 

@@ -54,12 +54,19 @@ class ResidualBlock(nn.Module):
         self.change = nn.Sequential(*_convolve(channels, channels, norm), *_convolve(channels, channels, norm)[:-1])
 
     def forward(self, images: Tensor) -> Tensor:
-        return images + self.change(images)
+        change: Tensor = self.change(images)
+        return images + change
 
 
 def _convolve(before: int, after: int, norm: str, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
     convolution = nn.Conv2d(
-        before, after, kernel, stride, padding=kernel // 2, padding_mode="reflect" if stride == 1 else "zeros", bias=False
+        before,
+        after,
+        kernel,
+        stride,
+        padding=kernel // 2,
+        padding_mode="reflect" if stride == 1 else "zeros",
+        bias=False,
     )
     return [convolution, norm_layer(norm, after), nn.ReLU()]
 

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from discogan.cli import main
-from discogan.errors import RunError
 from discogan.cli.demo import demo
+from discogan.errors import RunError
 
 
 def test_the_demo_draws_trains_scores_and_shows(tmp_path, capsys):

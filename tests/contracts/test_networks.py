@@ -53,7 +53,7 @@ def test_a_generator_treats_each_image_alone(name):
     images = torch.randn(5, 3, 32, 32)
     together = network(images)
     alone = torch.cat([network(image[None]) for image in images])
-    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("registry", "shapes"), [(GENERATORS, 2), (DISCRIMINATORS, 1)])

@@ -72,7 +72,9 @@ def test_each_side_trains_its_own_networks(table):
     model.discriminators.requires_grad_(False)
     sum(objective.generator_terms(model, model.round_trips(*batch()), step).values()).backward()
     one_way = table["name"] in ONE_WAY or table.get("model") in ONE_WAY
-    trained = [name for name, network in model.generators.items() if any(p.grad is not None for p in network.parameters())]
+    trained = [
+        name for name, network in model.generators.items() if any(p.grad is not None for p in network.parameters())
+    ]
     lone_gan = "gan" in (table["name"], table.get("model"))
     assert trained == (["generator_ab"] if lone_gan else ["generator_ab", "generator_ba"])
     assert one_way or len(trained) == 2

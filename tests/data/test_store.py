@@ -16,7 +16,7 @@ from tests.conftest import write_images
 SMALL = Decoding(32, 3)
 
 
-@pytest.fixture()
+@pytest.fixture
 def decodings(monkeypatch):
     """Counts the stores that are built."""
     built = []

@@ -18,11 +18,15 @@ def test_domains_share_no_training_thing_and_pairs_share_every_test_thing(tmp_pa
     draw_domains(tmp_path, train_a=6, train_b=8, test=5, seed=1)
     counts = {name: len(image_files(tmp_path / name)) for name in ("train_a", "train_b", "test_a", "test_b")}
     assert counts == {"train_a": 6, "train_b": 8, "test_a": 5, "test_b": 5}
-    assert [path.name for path in image_files(tmp_path / "test_a")] == [path.name for path in image_files(tmp_path / "test_b")]
+    assert [path.name for path in image_files(tmp_path / "test_a")] == [
+        path.name for path in image_files(tmp_path / "test_b")
+    ]
 
 
 def test_the_same_seed_draws_the_same(tmp_path):
     for name, seed in (("one", 3), ("two", 3), ("three", 4)):
         draw_domains(tmp_path / name, train_a=2, train_b=2, test=1, seed=seed)
-    first, second, third = ((tmp_path / name / "train_a" / "train-0000.png").read_bytes() for name in ("one", "two", "three"))
+    first, second, third = (
+        (tmp_path / name / "train_a" / "train-0000.png").read_bytes() for name in ("one", "two", "three")
+    )
     assert first == second != third

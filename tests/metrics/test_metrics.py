@@ -10,7 +10,7 @@ from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 
 
-@pytest.fixture()
+@pytest.fixture
 def images():
     torch.manual_seed(0)
     return torch.rand(20, 3, 32, 32)

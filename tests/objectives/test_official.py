@@ -9,14 +9,14 @@ from discogan.model import build_model
 from discogan.objectives.official import Official
 
 
-@pytest.fixture()
+@pytest.fixture
 def model():
     torch.manual_seed(0)
     network = {"name": "convolutional", "width": 4}
     return build_model(Config("test", data=DataOptions(image_size=32), generator=network, discriminator=network))
 
 
-@pytest.fixture()
+@pytest.fixture
 def trips(model):
     return model.round_trips(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32))
 
@@ -37,7 +37,9 @@ def test_generator_terms_follow_the_rate(model, trips, step, rate):
     torch.testing.assert_close(terms["adversarial_b"], (1 - rate) * 0.1 * adversarial)
     torch.testing.assert_close(terms["feature_matching_b"], (1 - rate) * 0.9 * matching)
     torch.testing.assert_close(terms["reconstruction_a"], rate * F.mse_loss(trips.reconstructed_a, trips.real_a))
-    assert sorted(terms) == [f"{kind}_{domain}" for kind in ("adversarial", "feature_matching", "reconstruction") for domain in "ab"]
+    assert sorted(terms) == [
+        f"{kind}_{domain}" for kind in ("adversarial", "feature_matching", "reconstruction") for domain in "ab"
+    ]
 
 
 def test_discriminator_loss_is_halved(model, trips):

@@ -16,7 +16,13 @@ from tests.test_training import assert_equal_weights
 
 STEPS = 400
 KILLS = 12
-SETTINGS = (*SMALL, "objective.name=cyclegan", "objective.buffer_size=9", "training.checkpoint_every_steps=7", "data.flip=true")
+SETTINGS = (
+    *SMALL,
+    "objective.name=cyclegan",
+    "objective.buffer_size=9",
+    "training.checkpoint_every_steps=7",
+    "data.flip=true",
+)
 
 
 def start(*words):
@@ -24,7 +30,7 @@ def start(*words):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ)
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_sigkill_at_random_instants(domains, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -43,7 +49,11 @@ def test_sigkill_at_random_instants(domains, tmp_path):
         reached.append(read_progress(newest).step if newest else 0)
         if reached[-1] == STEPS:
             break
-        words = ["--resume", killed] if RunFolder(killed).exists else [*domains, "--out", killed, "--image-size", 32, "--steps", STEPS, *flags]
+        words = (
+            ["--resume", killed]
+            if RunFolder(killed).exists
+            else [*domains, "--out", killed, "--image-size", 32, "--steps", STEPS, *flags]
+        )
         process = start(*words)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output.decode()

@@ -1,17 +1,10 @@
-"""The training loop: batches in, steps, logs, samples, checkpoints; exact to resume, clean to stop."""
+"""The loop: batches in, steps, logs, samples, checkpoints."""
 
 from __future__ import annotations
 
-import platform
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import FrameType
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -29,119 +22,18 @@ from discogan.checkpoint import (
     read_progress,
     read_tensors,
 )
-from discogan.config import Config, with_budget
-from discogan.data import build_source
+from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
-from discogan.data.store import Decoding, ImageStore, open_store
-from discogan.errors import ConfigError, DivergedError, RunError
-from discogan.images import draw_sheet
+from discogan.data.store import ImageStore
+from discogan.errors import DivergedError
+from discogan.images import Pixels, draw_sheet
 from discogan.model import averaged_copy, build_model, update_average
 from discogan.objectives import Terms, build_objective
 from discogan.tracking import MetricsLog
+from discogan.training.observer import Observer, Outcome, StepReport
+from discogan.training.signals import signals_caught
 
 SAMPLES = 8
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What an observer is told after each step."""
-
-    step: int
-    """Steps done."""
-    images_seen: int
-    """Images of each domain seen."""
-    elapsed_seconds: float
-    """Training time, earlier sittings included."""
-    fraction: float
-    """Share of the budget used, in [0, 1]."""
-    record: dict[str, Any] | None
-    """The line written to metrics.jsonl, at logged steps."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call of ``train`` ended."""
-
-    run: Path
-    step: int
-    ended: Literal["budget", "interrupted"]
-    signal: int = 0
-    """The signal that interrupted it, or 0."""
-
-
-class Observer:
-    """Watches a training; override what is of interest. The default watches nothing."""
-
-    def on_prepare(self, domain: str, done: int, total: int) -> None:
-        """Images of domain ``a`` or ``b`` decoded so far."""
-
-    def on_skipped(self, domain: str, problems: list[str]) -> None:
-        """Broken files that were left out, a sentence each."""
-
-    def on_start(self, run: Path, config: Config, progress: Progress) -> None:
-        """Training begins or goes on at ``progress``."""
-
-    def on_step(self, report: StepReport) -> None:
-        """A step is done."""
-
-
-def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
-    """Start a run in the folder ``out`` and train it to its budget.
-
-    Raises ``ConfigError``, ``DataError``, ``RunError`` where ``out`` holds a run, and ``DivergedError``.
-    """
-    observer = observer or Observer()
-    _check_budget(config)
-    build_objective(config.objective)
-    run = RunFolder(out)
-    if run.exists:
-        run.create({})
-    stores = prepare_data(config, observer)
-    run.create(_describe(config, stores))
-    with run.locked():
-        return Trainer(config, run, stores, observer).fit()
-
-
-def resume(
-    out: str | Path, *, steps: int | None = None, minutes: float | None = None, observer: Observer | None = None
-) -> Outcome:
-    """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
-
-    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition). Raises ``RunError``
-    where there is no run or its images have changed.
-    """
-    observer = observer or Observer()
-    run = RunFolder(out)
-    with run.locked():
-        description = run.describe()
-        config = with_budget(Config.from_dict(description["config"]), steps, minutes)
-        _check_budget(config)
-        stores = prepare_data(config, observer)
-        for domain, store in zip("ab", stores, strict=True):
-            if store.key != description["data"][domain]["key"]:
-                raise RunError(
-                    f"The images of domain {domain.upper()} have changed since {out} was started; "
-                    "restore them, or start a new run."
-                )
-        return Trainer(config, run, stores, observer).fit()
-
-
-def prepare_data(config: Config, observer: Observer) -> tuple[ImageStore, ImageStore]:
-    """Both domains decoded, or found decoded in the cache."""
-    data = config.data
-    records = build_source(config.source).records()
-    stores = []
-    for domain, listed, channels in zip("ab", records, (data.channels_a, data.channels_b), strict=True):
-        decoding = Decoding(data.image_size, channels, data.fit, data.background)
-
-        def report(done: int, total: int, domain: str = domain) -> None:
-            observer.on_prepare(domain, done, total)
-
-        store = open_store(listed, decoding, workers=data.workers, progress=report)
-        if store.skipped:
-            observer.on_skipped(domain, store.skipped)
-        stores.append(store)
-    return stores[0], stores[1]
 
 
 class Trainer:
@@ -151,9 +43,6 @@ class Trainer:
         self, config: Config, run: RunFolder, stores: tuple[ImageStore, ImageStore], observer: Observer
     ) -> None:
         options = config.training
-        if options.threads:
-            torch.set_num_threads(options.threads)
-        torch.set_flush_denormal(True)
         self.config, self.run, self.stores, self.observer = config, run, stores, observer
         self.device = devices.pick_device(options.device)
         devices.seed_step(config.seed, -1)
@@ -196,7 +85,8 @@ class Trainer:
         devices.seed_step(self.config.seed, step)
         steps_generators = self.objective.steps_generators(step)
         real_a, real_b = (
-            self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device)) for pixels in self.batches.batch(step)
+            self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
+            for pixels in self.batches.batch(step)
         )
         trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
         terms: Terms = {}
@@ -226,7 +116,7 @@ class Trainer:
             fused=self.device.type in ("cpu", "cuda"),
         )
 
-    def _autocast(self) -> Any:
+    def _autocast(self) -> AbstractContextManager[object]:
         return devices.autocast(self.device, self.config.training.precision)
 
     def _due(self, every: int) -> bool:
@@ -276,23 +166,25 @@ class Trainer:
 
     def _draw_samples(self) -> None:
         """A sheet of fixed training images: A, A->B, A->B->A, then B likewise."""
-        step = self.progress.step
-        path = self.run.samples / f"step-{step:06d}.png"
         networks = self.average if self.average is not None else self.generators
         was_training = networks.training
         networks.eval()
-        rows = []
-        with torch.inference_mode():
-            for store, one, first, second in ((self.stores[0], "A", "ab", "ba"), (self.stores[1], "B", "ba", "ab")):
-                other = "B" if one == "A" else "A"
-                pixels = torch.from_numpy(store.pixels[:: max(1, len(store) // SAMPLES)][:SAMPLES].copy())
-                real = self.model.pixel_range.encode(pixels.to(self.device))
-                fake = networks[f"generator_{first}"](real)
-                names = (one, f"{one} to {other}", f"{one} to {other} to {one}")
-                for name, images in zip(names, (real, fake, networks[f"generator_{second}"](fake)), strict=True):
-                    rows.append((name, list(self.model.pixel_range.decode(images).cpu().numpy())))
+        rows = self._sample_rows(networks, "A", "B") + self._sample_rows(networks, "B", "A")
         networks.train(was_training)
-        draw_sheet(rows, f"step {step:,}").save(path)
+        step = self.progress.step
+        draw_sheet(rows, f"step {step:,}").save(self.run.samples / f"step-{step:06d}.png")
+
+    def _sample_rows(self, networks: torch.nn.ModuleDict, one: str, other: str) -> list[tuple[str, list[Pixels]]]:
+        store = self.stores["AB".index(one)]
+        pixels = store.pixels[:: max(1, len(store) // SAMPLES)][:SAMPLES].copy()
+        there, back = (f"generator_{way.lower()}" for way in (one + other, other + one))
+        with torch.inference_mode():
+            real = self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
+            fake = networks[there](real)
+            images = (real, fake, networks[back](fake))
+        names = (one, f"{one} to {other}", f"{one} to {other} to {one}")
+        decode = self.model.pixel_range.decode
+        return [(name, list(decode(batch).cpu().numpy())) for name, batch in zip(names, images, strict=True)]
 
     def _save(self) -> None:
         """A checkpoint: the networks to use outside, and in training_state what only resuming needs."""
@@ -329,32 +221,6 @@ class Trainer:
         self.progress = read_progress(checkpoint)
 
 
-@contextmanager
-def signals_caught() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one acts as usual.
-
-    Outside the main thread, where Python allows no handlers, nothing is collected.
-    """
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.getsignal(kind) for kind in kinds}
-
-    def catch(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    try:
-        for kind in kinds:
-            signal.signal(kind, catch)
-        yield caught
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-
-
 def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> None:
     optimiser.zero_grad()
     torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
@@ -363,35 +229,3 @@ def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> N
 
 def _below(state: State, prefix: str) -> State:
     return {key.removeprefix(prefix + "."): value for key, value in state.items() if key.startswith(prefix + ".")}
-
-
-def _check_budget(config: Config) -> None:
-    if config.training.steps is None and config.training.minutes is None:
-        raise ConfigError("There is no budget; give --steps N or --minutes M.")
-
-
-def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str, Any]:
-    from discogan import __version__
-
-    data = {
-        domain: {"key": store.key, "count": len(store), "skipped": store.skipped}
-        for domain, store in zip("ab", stores, strict=True)
-    }
-    return {
-        "config": asdict(config),
-        "data": data,
-        "versions": {"discogan": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "git_revision": _git_revision(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _git_revision() -> str | None:
-    """The commit of the source tree that is running, where it is one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-

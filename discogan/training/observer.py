@@ -1,0 +1,53 @@
+"""What a training tells those who watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from discogan.checkpoint import Progress
+from discogan.config import Config
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What an observer is told after each step."""
+
+    step: int
+    """Steps done."""
+    images_seen: int
+    """Images of each domain seen."""
+    elapsed_seconds: float
+    """Training time, earlier sittings included."""
+    fraction: float
+    """Share of the budget used, in [0, 1]."""
+    record: dict[str, Any] | None
+    """The line written to metrics.jsonl, at logged steps."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of ``train`` ended."""
+
+    run: Path
+    step: int
+    ended: Literal["budget", "interrupted"]
+    signal: int = 0
+    """The signal that interrupted it, or 0."""
+
+
+class Observer:
+    """Watches a training; override what is of interest. The default watches nothing."""
+
+    def on_prepare(self, domain: str, done: int, total: int) -> None:
+        """Images of domain ``a`` or ``b`` decoded so far."""
+
+    def on_skipped(self, domain: str, problems: list[str]) -> None:
+        """Broken files that were left out, a sentence each."""
+
+    def on_start(self, run: Path, config: Config, progress: Progress) -> None:
+        """Training begins or goes on at ``progress``."""
+
+    def on_step(self, report: StepReport) -> None:
+        """A step is done."""
