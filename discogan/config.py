@@ -189,11 +189,24 @@ def make_options(kind: type[Options], table: Mapping[str, Any], part: str) -> Op
     return kind(**{name: _checked(value, hints[name], f"{part}.{name}") for name, value in table.items()})
 
 
-def with_budget(config: Config, steps: int | None, minutes: float | None) -> Config:
-    """The configuration with another budget, where one is given."""
-    if steps is None and minutes is None:
-        return config
-    return replace(config, training=replace(config.training, steps=steps, minutes=minutes))
+def change_training(
+    config: Config, steps: int | None = None, minutes: float | None = None, settings: Sequence[str] = ()
+) -> Config:
+    """The configuration with another budget, where one is given, and other ``training.option=value`` settings.
+
+    What the networks, losses and images are stays as it was: raises ``ConfigError`` for another part.
+    """
+    options = dataclasses.asdict(config.training)
+    if steps is not None or minutes is not None:
+        options |= {"steps": steps, "minutes": minutes}
+    for setting in settings:
+        ((part, changed),) = parse_setting(setting).items()
+        if part != "training":
+            raise ConfigError(
+                f"A run goes on with its own {part}; only training options can be changed, not {setting}."
+            )
+        options |= changed
+    return replace(config, training=make_options(TrainingOptions, options, "training"))
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:

@@ -37,8 +37,8 @@ class DivergedError(DiscoGANError):
 
     def __init__(self, step: int, term: str, last_good: str) -> None:
         super().__init__(
-            f"The loss {term} became NaN or infinite at step {step}: {last_good}; resume with a lower "
-            "--set training.learning_rate=... or --set training.precision=float32."
+            f"The loss {term} became NaN or infinite at step {step} ({last_good}); go on from there with --resume and "
+            "a lower --set training.learning_rate=..., or with --set training.precision=float32."
         )
         self.step = step
         self.term = term

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discogan.config import Config, DataOptions, load_config, make_options, parse_setting, preset_names, with_budget
+from discogan.config import Config, DataOptions, change_training, load_config, make_options, parse_setting, preset_names
 from discogan.errors import ConfigError
 
 
@@ -53,8 +53,9 @@ def test_a_config_survives_its_dictionary():
 
 def test_a_new_budget_leaves_the_rest():
     config = load_config("modern")
-    assert with_budget(config, None, None) == config
-    changed = with_budget(config, 5, None)
+    assert change_training(config) == config
+    changed = change_training(config, steps=5, settings=["training.learning_rate=1e-5"])
+    assert changed.training.learning_rate == 1e-5
     assert changed.training.steps == 5
     assert changed.training.minutes is None
     assert changed.objective == config.objective
@@ -91,6 +92,7 @@ def test_any_number_survives_a_setting(value):
         (lambda: load_config("modern", image_size=50), "32, 64, 128 or 256"),
         (lambda: load_config("modern", steps=0), "budget"),
         (lambda: load_config("modern", settings=["training.batch_size=0"]), "at least 1"),
+        (lambda: change_training(load_config("modern"), settings=["data.fit=pad"]), "its own data; only training"),
         (lambda: Config.from_dict({"preset": "x", "models": {}}), "models"),
         (lambda: make_options(Example, {}, "example"), "--set example.needed="),
         (lambda: make_options(Example, {"needed": "n", "kind": "z"}, "example"), "one of x, y"),

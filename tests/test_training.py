@@ -110,6 +110,18 @@ def test_a_longer_budget_continues_the_same_run(domains, small_run, tmp_path):
     assert_equal_weights(small_run, tmp_path / "run")
 
 
+def test_training_options_can_be_changed_and_stay_changed(domains, tmp_path):
+    fit(domains, tmp_path / "run", steps=4)
+    resume(tmp_path / "run", steps=6, settings=["training.learning_rate=1e-9"])
+    training_options = RunFolder(tmp_path / "run").describe()["config"]["training"]
+    assert (training_options["steps"], training_options["learning_rate"]) == (6, 1e-9)
+    before = weights(tmp_path / "run")["discriminator_a.judge.weight"]
+    resume(tmp_path / "run", steps=8)
+    torch.testing.assert_close(weights(tmp_path / "run")["discriminator_a.judge.weight"], before, rtol=0, atol=1e-7)
+    with pytest.raises(ConfigError, match="only training options"):
+        resume(tmp_path / "run", settings=["objective.gamma=1"])
+
+
 def test_resuming_a_finished_run_changes_nothing(domains, tmp_path):
     fit(domains, tmp_path / "run")
     before = weights(tmp_path / "run")
@@ -183,9 +195,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
     run.create({"config": config.to_dict()})
     trainer = Trainer(config, run, stores, Observer())
     trainer.observer = Poisoned(trainer, 4)
-    with pytest.raises(
-        DivergedError, match=r"discriminator_b became NaN or infinite at step 5: .*step-000003"
-    ) as error:
+    with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5 .*step-000003") as error:
         trainer.fit()
     assert (error.value.step, error.value.term) == (5, "discriminator_b")
     assert run.last_checkpoint().name == "step-000003"

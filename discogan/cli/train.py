@@ -24,11 +24,11 @@ def train(
     *,
     out: Path | None = None,
     resume: Path | None = None,
-    preset: str = "modern",
-    image_size: int = 64,
+    preset: str | None = None,
+    image_size: int | None = None,
     steps: int | None = None,
     minutes: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or go on with a run.
@@ -44,42 +44,40 @@ def train(
     out
         Folder to make the run in.
     resume
-        Run to go on with, with its own settings; --steps or --minutes set a new total budget.
+        Run to go on with. --steps or --minutes set a new total budget, --set its training options.
     preset
-        Settings to start from; discogan list shows them.
+        Settings to start from, modern by default; discogan list shows them.
     image_size
-        32, 64, 128 or 256 pixels.
+        32, 64 (the default), 128 or 256 pixels.
     steps
         Stop after this many optimiser steps.
     minutes
         Stop after this much training time.
     seed
-        The same seed and settings give the same run.
+        The same seed (0 by default) and settings give the same run.
     settings
         part.option=value, any number of times, as --set training.batch_size=32.
     """
     from discogan import api
 
+    chosen: dict[str, Any] = {
+        name: value
+        for name, value in (("preset", preset), ("image_size", image_size), ("seed", seed))
+        if value is not None
+    }
+    changes: dict[str, Any] = {"steps": steps, "minutes": minutes, "settings": settings or ()}
     with Display() as display:
         if resume is not None:
-            if a or b or out:
-                raise ConfigError("--resume takes the run alone; its folders and settings are the run's own.")
-            outcome = api.resume(resume, steps=steps, minutes=minutes, observer=display.observer())
+            if a or b or out or chosen:
+                raise ConfigError(
+                    "--resume goes on with the run as it is; "
+                    "leave out folders, --out, --preset, --image-size and --seed."
+                )
+            outcome = api.resume(resume, **changes, observer=display.observer())
         elif a is None or out is None:
             raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
         else:
-            outcome = api.train(
-                a,
-                b,
-                out=out,
-                preset=preset,
-                image_size=image_size,
-                steps=steps,
-                minutes=minutes,
-                seed=seed,
-                settings=settings or (),
-                observer=display.observer(),
-            )
+            outcome = api.train(a, b, out=out, **chosen, **changes, observer=display.observer())
     return report_outcome(outcome)
 
 
@@ -129,16 +127,20 @@ class Display:
 
             def on_skipped(self, domain: str, problems: list[str]) -> None:
                 for problem in problems:
-                    say(f"Skipped in {domain.upper()}: {problem}")
+                    display.say(f"Skipped in {domain.upper()}: {problem}")
 
             def on_start(self, run: Path, config: Any, progress: Any) -> None:
                 at = f" from step {progress.step:,}" if progress.step else ""
-                say(f"Training {config.preset} at {config.data.image_size} px into {run}{at}")
+                display.say(f"Training {config.preset} at {config.data.image_size} px into {run}{at}")
 
             def on_step(self, report: StepReport) -> None:
                 display._step(report)
 
         return Shown()
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        self._progress.console.print(message, highlight=False, soft_wrap=True, markup=False)
 
     def _show(self, name: str, done: float, total: float, note: str) -> None:
         if name not in self._tasks:
@@ -154,7 +156,7 @@ class Display:
         self._show("training", report.fraction, 1.0, f"{note}  {self._losses}")
         if report.record and not errors.is_terminal and report.elapsed_seconds > self._next_line:
             self._next_line = report.elapsed_seconds + SECONDS_BETWEEN_LINES
-            say(f"{note}  {self._losses}")
+            self.say(f"{note}  {self._losses}")
 
 
 def losses_line(record: dict[str, Any]) -> str:

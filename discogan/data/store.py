@@ -13,10 +13,12 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -130,19 +132,31 @@ def _decode_chunks(
     file: Path, records: Sequence[Record], decoding: Decoding, workers: int
 ) -> Iterator[tuple[int, dict[int, str]]]:
     """Decode chunk by chunk, in processes where there is enough to do; yields (images done, broken rows)."""
-    starts = range(0, len(records), CHUNK)
-    jobs = [(file, start, records[start : start + CHUNK], decoding) for start in starts]
-    done = 0
-    if workers == 1 or len(jobs) <= 2:
-        results: Iterator[dict[int, str]] = map(_decode_chunk, jobs)
-    else:
-        # Forking lets a plain script call train() without a __main__ guard; elsewhere only spawn is safe.
-        method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=method)
-        results = pool.map(_decode_chunk, jobs)
-    for job, failures in zip(jobs, results, strict=True):
-        done += len(job[2])
-        yield done, failures
+    jobs = [(file, start, records[start : start + CHUNK], decoding) for start in range(0, len(records), CHUNK)]
+    with _mapping(workers if len(jobs) > 2 else 1) as mapped:
+        done = 0
+        for job, failures in zip(jobs, mapped(_decode_chunk, jobs), strict=True):
+            done += len(job[2])
+            yield done, failures
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[dict[int, str]]]]:
+    """``map``, in this process or in several; leaving early drops the work not yet begun."""
+    if workers == 1:
+        yield map
+        return
+    # Forking lets a plain script call train() without a __main__ guard; elsewhere only spawn is safe.
+    method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _decode_chunk(job: tuple[Path, int, Sequence[Record], Decoding]) -> dict[int, str]:

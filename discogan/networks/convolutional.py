@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from discogan.errors import ConfigError
 from discogan.networks import Judgement, Shape, image_side, norm_layer, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
@@ -42,6 +43,10 @@ class ConvolutionalGenerator(nn.Module):
         widths = [options.width * 2**stage for stage in range(min(options.stages, 4))]
         # At 64 px the fifth stage sees 4x4; smaller images leave less than its kernel would cover.
         code_kernel = min(4, side // 2**4)
+        if options.norm == "instance" and options.stages == 5 and side <= 64:
+            raise ConfigError(
+                "A code of one pixel has no instance norm; use generator.norm=batch or generator.stages=4."
+            )
         encoder: list[nn.Module] = [nn.Conv2d(in_shape[0], widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
         for before, after in pairwise(widths):
             encoder += _down(before, after, options.norm)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import discogan
-from discogan.checkpoint import RunFolder
-from discogan.config import Config, with_budget
+from discogan.checkpoint import RunFolder, write_json
+from discogan.config import Config, change_training
 from discogan.data import build_source
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import own_state, pick_device
@@ -39,18 +39,24 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
 
 
 def resume(
-    out: str | Path, *, steps: int | None = None, minutes: float | None = None, observer: Observer | None = None
+    out: str | Path,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    settings: Sequence[str] = (),
+    observer: Observer | None = None,
 ) -> Outcome:
     """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
 
-    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition). Raises ``RunError``
-    where there is no run or its images have changed.
+    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings``
+    (``training.option=value``) its training options; both are kept in its config.json. Raises
+    ``RunError`` where there is no run or its images have changed.
     """
     observer = observer or Observer()
     run = RunFolder(out)
     with run.locked():
         description = run.describe()
-        config = with_budget(Config.from_dict(description["config"]), steps, minutes)
+        config = change_training(Config.from_dict(description["config"]), steps, minutes, settings)
         _check(config)
         stores = prepare_data(config, observer)
         for domain, store in zip("ab", stores, strict=True):
@@ -59,6 +65,7 @@ def resume(
                     f"The images of domain {domain.upper()} have changed since {out} was started; "
                     "restore them, or start a new run."
                 )
+        write_json(run.path / "config.json", {**description, "config": config.to_dict()})
         with own_state(config.training.threads):
             return Trainer(config, run, stores, observer).fit()
 
@@ -97,7 +104,7 @@ def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str
         for domain, store in zip("ab", stores, strict=True)
     }
     return {
-        "config": asdict(config),
+        "config": config.to_dict(),
         "data": data,
         "versions": {"discogan": discogan.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "git_revision": _git_revision(),

@@ -107,7 +107,7 @@ def test_a_signal_stops_with_a_checkpoint(domains, tmp_path, number):
         (["train", "A", "--out", "R"], "has no trainA and trainB"),
         (["train", "A", "A", "--out", "R"], "There is no folder"),
         (["train"], "Give two folders and a run"),
-        (["train", "--resume", "R", "--out", "Q"], "--resume takes the run alone"),
+        (["train", "--resume", "R", "--out", "Q"], "--resume goes on with the run as it is"),
         (["train", "--resume", "missing"], "There is no run at missing"),
         (["train", "A", "B", "--out", "R", "--preset", "best"], "no preset named 'best'"),
         (["train", "A", "B", "--out", "R", "--set", "gamma=3"], "--set takes part.option=value"),

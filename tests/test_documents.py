@@ -1,0 +1,63 @@
+"""What the documents say is what the program does."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from discogan.cli import app
+from discogan.config import preset_names
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def code_lines(document):
+    blocks = re.findall(r"^```\w*\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+COMMANDS = [line for document in DOCUMENTS for line in code_lines(document) if re.match(r"(\S*/)?discogan ", line)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_documented_command_is_one_the_program_takes(command):
+    words = shlex.split(command.replace("*", "x"))[1:]
+    function, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
+    assert function.__name__.replace("list_parts", "list") == words[0]
+    assert bound.arguments
+
+
+def test_there_are_documented_commands():
+    assert len(COMMANDS) >= 5
+
+
+def test_make_targets_in_documents_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+        named = {line.split()[1] for line in code_lines(document) if line.startswith("make ")}
+        assert named <= targets, document
+
+
+def test_the_readme_names_every_preset():
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in preset_names() if f"| `{name}` |" not in text] == []
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_tables_of_results_are_those_of_the_recorded_runs():
+    specification = importlib.util.spec_from_file_location("discovery", ROOT / "benchmarks" / "discovery.py")
+    discovery = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(discovery)
+    rows = discovery.read_rows()
+    assert len(rows) >= 10
+    text = (ROOT / "docs" / "results.md").read_text()
+    missing = [line for line in discovery.table(rows).splitlines() if line not in text]
+    assert missing == []
