@@ -57,18 +57,25 @@ def decode_image(source: Path | Image.Image, channels: int, background: str = "w
     Alpha is composited on ``background``; 16-bit and floating-point greys are scaled to 8 bits; CMYK
     and palettes are converted; EXIF orientation is applied. Raises ``DataError`` for a broken file.
     """
-    mode = "L" if channels == 1 else "RGB"
     try:
-        image = source if isinstance(source, Image.Image) else Image.open(source)
-        image.seek(0) if getattr(image, "n_frames", 1) > 1 else image.load()
-        image = _to_eight_bits(ImageOps.exif_transpose(image))
-        if image.has_transparency_data:
-            layer = image.convert("RGBA")
-            image = Image.new("RGBA", layer.size, parse_colour(background))
-            image.alpha_composite(layer)
-        return image.convert(mode)
+        if isinstance(source, Image.Image):
+            return _flatten(source, channels, background)
+        with Image.open(source) as image:
+            return _flatten(image, channels, background)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{source} is not a readable image ({error}); repair or remove it.") from error
+
+
+def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
+    """The first frame, upright, in 8 bits, on the background."""
+    if getattr(image, "n_frames", 1) > 1:
+        image.seek(0)
+    image = _to_eight_bits(ImageOps.exif_transpose(image))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGBA", layer.size, parse_colour(background))
+        image.alpha_composite(layer)
+    return image.convert("L" if channels == 1 else "RGB")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

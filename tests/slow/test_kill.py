@@ -50,7 +50,7 @@ def wait_for_an_instant(process, run, rng):
     time.sleep(rng.uniform(0, 0.4))
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_sigkill_at_random_instants(domains, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
