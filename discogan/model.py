@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from discogan.config import Config, Table, make_options
+from discogan.config import Config, Table
 from discogan.errors import ConfigError
 from discogan.images import PIXEL_RANGES, PixelRange, Pixels
-from discogan.networks import Judgement
+from discogan.networks import Judgement, Shape
 from discogan.registry import DISCRIMINATORS, GENERATORS, Registry
 
 Direction = Literal["a_to_b", "b_to_a"]
@@ -128,7 +128,7 @@ def build_model(config: Config) -> TranslationModel:
         _build(GENERATORS, generator, "generator", shape_b, shape_a),
         _build(DISCRIMINATORS, discriminator, "discriminator", shape_a),
         _build(DISCRIMINATORS, discriminator, "discriminator", shape_b),
-        PIXEL_RANGES[_output(generator)],
+        PIXEL_RANGES[GENERATORS.resolve(generator, "generator")[1].output],
     )
 
 
@@ -149,17 +149,7 @@ def update_average(average: nn.ModuleDict, live: nn.ModuleDict, decay: float, st
     torch._foreach_lerp_(averaged, current, weight)
 
 
-def _build(registry: Registry, table: Table, part: str, *shapes: tuple[int, ...]) -> nn.Module:
-    options = dict(table)
-    entry = registry.get(options.pop("name", "convolutional"))
-    assert entry.options is not None
-    network: nn.Module = entry.build(*shapes, make_options(entry.options, options, part))
+def _build(registry: Registry, table: Table, part: str, *shapes: Shape) -> nn.Module:
+    entry, options = registry.resolve(table, part)
+    network: nn.Module = entry.build(*shapes, options)
     return network
-
-
-def _output(table: Table) -> str:
-    options = dict(table)
-    entry = GENERATORS.get(options.pop("name", "convolutional"))
-    assert entry.options is not None
-    output: str = make_options(entry.options, options, "generator").output
-    return output

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
+from discogan.config import Table, make_options
 from discogan.errors import unknown_choice
 
 Part = TypeVar("Part", bound=Callable[..., Any])
@@ -64,6 +65,15 @@ class Registry:
         if name not in entries:
             raise unknown_choice(self.kind, name, entries)
         return entries[name]
+
+    def resolve(self, table: Table, part: str) -> tuple[Entry, Any]:
+        """The part that a configuration table names, and its options from the table's other keys.
+
+        Raises ``ConfigError`` for an unknown name or option; ``part`` is what the user calls the table.
+        """
+        entry = self.get(table["name"])
+        assert entry.options is not None
+        return entry, make_options(entry.options, {key: value for key, value in table.items() if key != "name"}, part)
 
 
 GENERATORS = Registry("generator", "discogan.networks")

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from discogan import api, training
 from discogan.checkpoint import RunFolder, read_progress
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
-from discogan.objectives import build_objective
 from discogan.tracking import read_metrics
 from discogan.training import Observer, resume
 from discogan.training.run import prepare_data
@@ -23,6 +22,16 @@ from tests.conftest import SMALL, write_images
 
 def fit(domains, out, *settings, steps=7, **options):
     return api.train(*domains, out=out, image_size=32, steps=steps, settings=(*SMALL, *settings), **options)
+
+
+def new_trainer(domains, folder, *settings, preset="modern"):
+    """A trainer at step 0 in a run folder of its own."""
+    config = api.resolve_config(
+        *domains, preset=preset, image_size=32, steps=20, minutes=None, seed=0, settings=(*SMALL, *settings)
+    )
+    run = RunFolder(folder)
+    run.create({"config": config.to_dict()})
+    return Trainer(config, run, prepare_data(config, Observer()), Observer())
 
 
 def weights(run):
@@ -181,24 +190,12 @@ class Poisoned(Observer):
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
-    config = api.resolve_config(
-        *domains,
-        preset="modern",
-        image_size=32,
-        steps=20,
-        minutes=None,
-        seed=0,
-        settings=(*SMALL, "training.log_every_steps=4"),
-    )
-    run = RunFolder(tmp_path / "run")
-    stores = prepare_data(config, Observer())
-    run.create({"config": config.to_dict()})
-    trainer = Trainer(config, run, stores, Observer())
+    trainer = new_trainer(domains, tmp_path / "run", "training.log_every_steps=4")
     trainer.observer = Poisoned(trainer, 4)
     with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5 .*step-000003") as error:
         trainer.fit()
     assert (error.value.step, error.value.term) == (5, "discriminator_b")
-    assert run.last_checkpoint().name == "step-000003"
+    assert trainer.run.last_checkpoint().name == "step-000003"
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values() if value.is_floating_point())
 
 
@@ -258,21 +255,9 @@ def test_names_of_files_have_no_influence_beyond_their_order(domains, tmp_path):
 
 
 def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_path):
-    config = api.resolve_config(
-        *domains,
-        preset="official",
-        image_size=32,
-        steps=3,
-        minutes=None,
-        seed=0,
-        settings=(*SMALL, "generator.stages=3"),
-    )
-    run = RunFolder(tmp_path / "run")
-    stores = prepare_data(config, Observer())
-    run.create({"config": config.to_dict()})
-    trainer = Trainer(config, run, stores, Observer())
+    trainer = new_trainer(domains, tmp_path / "run", "generator.stages=3", preset="official")
     trainer.train_step(1)
-    assert not build_objective(config.objective).steps_discriminators(1)
+    assert not trainer.objective.steps_discriminators(1)
     assert all(parameter.grad is None for parameter in trainer.discriminators.parameters())
     assert all(parameter.requires_grad for parameter in trainer.discriminators.parameters())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from discogan.config import Table, make_options
+from discogan.config import Table
 from discogan.errors import DataError
 from discogan.images import image_files
 from discogan.registry import SOURCES
@@ -33,10 +33,7 @@ class Source(Protocol):
 
 def build_source(table: Table) -> Source:
     """The source a configuration names, with its options; raises ``ConfigError``."""
-    options = dict(table)
-    entry = SOURCES.get(options.pop("name", "folders"))
-    assert entry.options is not None
-    source: Source = make_options(entry.options, options, "source")
+    source: Source = SOURCES.resolve(table, "source")[1]
     return source
 
 

@@ -5,6 +5,7 @@ A discriminator is built as ``build(in_shape, options)`` and answers with a ``Ju
 (channels, height, width).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -23,6 +24,15 @@ class Judgement(NamedTuple):
 
     logits: Tensor
     features: list[Tensor]
+
+
+def activations(stages: Iterable[nn.Module], images: Tensor) -> list[Tensor]:
+    """What each stage makes of the one before it."""
+    made = []
+    for stage in stages:
+        images = stage(images)
+        made.append(images)
+    return made
 
 
 def norm_layer(name: str, channels: int) -> nn.Module:

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from discogan.errors import ConfigError
-from discogan.networks import Judgement, Shape, image_side, norm_layer, output_layer
+from discogan.networks import Judgement, Shape, activations, image_side, norm_layer, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
 Norm = Literal["batch", "instance", "none"]
@@ -93,12 +93,8 @@ class ConvolutionalDiscriminator(nn.Module):
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)
 
     def forward(self, images: Tensor) -> Judgement:
-        features = []
-        activation = images
-        for stage in self.stages:
-            activation = stage(activation)
-            features.append(activation)
-        return Judgement(self.judge(activation).flatten(1), features[1:])
+        made = activations(self.stages, images)
+        return Judgement(self.judge(made[-1]).flatten(1), made[1:])
 
 
 def _convolution(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> nn.Conv2d:

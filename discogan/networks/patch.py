@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from discogan.networks import Judgement, Shape, image_side, norm_layer
+from discogan.networks import Judgement, Shape, activations, image_side, norm_layer
 from discogan.registry import DISCRIMINATORS
 
 
@@ -42,9 +42,5 @@ class PatchDiscriminator(nn.Module):
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 1)
 
     def forward(self, images: Tensor) -> Judgement:
-        features = []
-        activation = images
-        for stage in self.stages:
-            activation = stage(activation)
-            features.append(activation)
-        return Judgement(self.judge(activation), features[1:])
+        made = activations(self.stages, images)
+        return Judgement(self.judge(made[-1]), made[1:])

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-from discogan.config import Table, make_options
+from discogan.config import Table
 from discogan.model import RoundTrips, TranslationModel
 from discogan.registry import OBJECTIVES
 
@@ -45,8 +45,5 @@ class Objective(ABC):
 
 def build_objective(table: Table) -> Objective:
     """The objective a configuration names, with its options; raises ``ConfigError``."""
-    options = dict(table)
-    entry = OBJECTIVES.get(options.pop("name", "modern"))
-    assert entry.options is not None
-    objective: Objective = make_options(entry.options, options, "objective")
+    objective: Objective = OBJECTIVES.resolve(table, "objective")[1]
     return objective
