@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from discogan.images import Pixels
 
 
-def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.0, seed: int = 0) -> int:
+def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) -> int:
     """Draw two domains, learn how they correspond without pairs, score the result on true pairs.
 
     Needs no data and no network. A folder with an earlier demo is made anew.
@@ -45,7 +45,7 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.0, seed: int = 0) 
             data / "train_a",
             data / "train_b",
             out=out / "run",
-            image_size=32,
+            image_size=64,
             minutes=minutes,
             seed=seed,
             settings=("training.sample_every_steps=500",),

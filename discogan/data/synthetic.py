@@ -45,7 +45,7 @@ def random_thing(rng: np.random.Generator, pixels: int = PIXELS) -> Thing:
     stretch = np.array([rng.uniform(0.85, 1.2), rng.uniform(0.85, 1.2)])
     angle = rng.uniform(-0.35, 0.35)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    place = rng.uniform(0.32, 0.68, 2) * pixels
+    place = rng.uniform(0.3, 0.7, 2) * pixels
     return Thing(kind, tuple(Part(part.points * stretch * size @ turn + place, part.colour) for part in parts))
 
 
@@ -56,7 +56,7 @@ def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
     for part in thing.parts:
         corners = _corners(part)
         draw.polygon(corners, fill=255)
-        draw.line([*corners, corners[0], corners[1]], fill=20, width=round(1.5 * OVERSAMPLING), joint="curve")
+        draw.line([*corners, corners[0], corners[1]], fill=20, width=2 * OVERSAMPLING, joint="curve")
     return canvas.resize((pixels, pixels), Image.Resampling.BOX).convert("RGB")
 
 
