@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-fast check format results clean
 
-demo: $(VENV)/.installed  ## Draw two domains, train for two minutes, score, write a contact sheet
+demo: $(VENV)/.installed  ## Draw two domains, train for two and a half minutes, score, write a contact sheet
 	$(BIN)/discogan demo --out runs/demo
 
 test: check  ## Everything: formatter, linter, types, layers, all tests
