@@ -113,6 +113,14 @@ def test_stopping_and_resuming_changes_nothing(domains, tmp_path, name):
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_resuming_is_exact_with_the_default_preset_and_two_threads(domains, tmp_path):
+    settings = ("training.threads=2", "training.checkpoint_every_steps=5")
+    for name, steps in (("whole", 8), ("parts", 5)):
+        api.train(*domains, out=tmp_path / name, image_size=32, steps=steps, settings=settings)
+    resume(tmp_path / "parts", steps=8)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+
+
 def test_a_longer_budget_continues_the_same_run(domains, small_run, tmp_path):
     fit(domains, tmp_path / "run", steps=4)
     assert resume(tmp_path / "run", steps=7).step == 7

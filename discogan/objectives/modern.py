@@ -55,7 +55,7 @@ class Modern(Objective):
 
     def _penalised(self, domain: str, judge: Callable[[Tensor], Judgement], real: Tensor, fake: Tensor) -> Terms:
         # Second derivatives lose too much in bfloat16, so this step is in float32 throughout.
-        real, fake = real.float().requires_grad_(), fake.float().requires_grad_()
+        real, fake = real.detach().float().requires_grad_(), fake.detach().float().requires_grad_()
         with torch.autocast(real.device.type, enabled=False):
             real_logits, fake_logits = judge(real).logits, judge(fake).logits
             penalty = gradient_penalty(real_logits, real) + gradient_penalty(fake_logits, fake)
