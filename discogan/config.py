@@ -6,6 +6,7 @@ and whose other keys are that part's own options.
 """
 
 import dataclasses
+import math
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,13 @@ from discogan.errors import ConfigError, unknown_choice
 
 Table = dict[str, Any]
 Options = TypeVar("Options")
+
+
+def require(what: str, value: float, at_least: float, below: float = math.inf) -> None:
+    """Raises ``ConfigError`` unless ``at_least <= value < below``."""
+    if not at_least <= value < below:
+        limit = f" and below {below:g}" if below < math.inf else ""
+        raise ConfigError(f"{what} must be at least {at_least:g}{limit}, not {value}.")
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class DataOptions:
     def __post_init__(self) -> None:
         if self.image_size not in (32, 64, 128, 256):
             raise ConfigError(f"image_size must be 32, 64, 128 or 256, not {self.image_size}.")
+        require("data.workers", self.workers, at_least=0)
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,12 @@ class TrainingOptions:
             "checkpoint_every_steps",
             "keep_checkpoints",
         ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"training.{name} must be at least 1, not {getattr(self, name)}.")
+            require(f"training.{name}", getattr(self, name), at_least=1)
+        require("training.learning_rate", self.learning_rate, at_least=0)
+        require("training.weight_decay", self.weight_decay, at_least=0)
+        require("training.threads", self.threads, at_least=0)
+        for name in ("beta1", "beta2", "ema_decay"):
+            require(f"training.{name}", getattr(self, name), at_least=0, below=1)
         if (self.steps is not None and self.steps < 1) or (self.minutes is not None and self.minutes <= 0):
             raise ConfigError("The budget must be positive: give --steps N or --minutes M above zero.")
 
@@ -104,6 +117,9 @@ class Config:
     generator: Table = field(default_factory=lambda: {"name": "convolutional"})
     discriminator: Table = field(default_factory=lambda: {"name": "convolutional"})
     objective: Table = field(default_factory=lambda: {"name": "modern"})
+
+    def __post_init__(self) -> None:
+        require("seed", self.seed, at_least=0)
 
     def to_dict(self) -> Table:
         """Plain values for JSON; ``from_dict`` is its inverse."""
@@ -146,12 +162,14 @@ def load_config(
     table = read_preset(preset)
     table.pop("summary", None)
     at_size = table.pop("at", {}).get(str(image_size), {})
-    table = _merge(table, at_size, {"data": {"image_size": image_size}})
+    table = _merge({"source": {"name": "folders"}}, table, at_size, {"data": {"image_size": image_size}})
     given = {key: value for key, value in training.items() if value is not None}
     if given.keys() & {"steps", "minutes"}:
         given = {"steps": None, "minutes": None, **given}
     table = _merge(table, {"training": given})
     for setting in settings:
+        if setting.startswith("data.image_size"):
+            raise ConfigError("The image size decides other settings as well; give it as --image-size.")
         table = _merge(table, parse_setting(setting))
     return Config.from_dict({**table, "preset": preset, "seed": seed})
 
@@ -212,12 +230,14 @@ def change_training(
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """``value`` where it is of the annotated type (whole numbers also count as real ones)."""
     if get_origin(hint) is Literal:
-        if value not in get_args(hint) or isinstance(value, bool):
+        if not any(type(value) is type(choice) and value == choice for choice in get_args(hint)):
             raise ConfigError(f"{where} must be one of {', '.join(map(str, get_args(hint)))}, not {value!r}.")
         return value
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where} must be a finite number, not {value}.")
     if not any(type(value) is kind for kind in kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
         raise ConfigError(f"{where} must be {wanted}, not {value!r}.")

@@ -62,7 +62,9 @@ def decode_image(source: Path | Image.Image, channels: int, background: str = "w
             return _flatten(source, channels, background)
         with Image.open(source) as image:
             return _flatten(image, channels, background)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # A damaged file makes Pillow's plugins raise almost anything.
         raise DataError(f"{source} is not a readable image ({error}); repair or remove it.") from error
 
 
@@ -70,12 +72,21 @@ def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
     """The first frame, upright, in 8 bits, on the background."""
     if getattr(image, "n_frames", 1) > 1:
         image.seek(0)
-    image = _to_eight_bits(ImageOps.exif_transpose(image))
+    image.load()
+    image = _to_eight_bits(_upright(image))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.new("RGBA", layer.size, parse_colour(background))
         image.alpha_composite(layer)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; as it lies where damaged EXIF says nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
@@ -161,14 +172,15 @@ def as_image(value: Image.Image | npt.NDArray[np.generic]) -> Image.Image:
     return Image.fromarray(value)
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sorts img2 before img10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sorts img2 before img10, and names that differ in leading zeros always the same way."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)], name
 
 
 def image_files(folder: Path) -> list[Path]:
     """Every image file below ``folder`` by suffix, hidden ones left out, in natural order."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    # A dead link is kept: decoding names it as broken, where leaving it out here would hide it.
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
     visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(visible, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
 from discogan.config import Table, make_options
-from discogan.errors import unknown_choice
+from discogan.errors import ConfigError, unknown_choice
 
 Part = TypeVar("Part", bound=Callable[..., Any])
 
@@ -71,6 +71,8 @@ class Registry:
 
         Raises ``ConfigError`` for an unknown name or option; ``part`` is what the user calls the table.
         """
+        if "name" not in table:
+            raise ConfigError(f"{part} has no name; give it as --set {part}.name=...")
         entry = self.get(table["name"])
         assert entry.options is not None
         return entry, make_options(entry.options, {key: value for key, value in table.items() if key != "name"}, part)

@@ -89,7 +89,8 @@ class Translator:
 
         ``images``: Pillow images, or uint8 arrays (H, W) or (H, W, 1, 3 or 4), RGB. ``direction``:
         ``a_to_b`` or ``b_to_a``. With ``round_trip`` the result is the way there and back. Results are
-        square at the run's size, or with ``original_size`` at the input's. Raises ``DataError`` for
+        square at the run's size, or with ``original_size`` at the input's; where the run's fit is crop, at that
+        of the central square, for what was cut off has no translation. Raises ``DataError`` for
         anything that is not an image and ``ConfigError`` for another direction.
         """
         if isinstance(images, Image.Image | np.ndarray):
@@ -117,8 +118,12 @@ class Translator:
         (files done, files in all). Raises ``DataError`` where there is nothing to translate.
         """
         check_direction(direction)
+        if batch_size < 1:
+            raise ConfigError(f"The batch size must be at least 1, not {batch_size}.")
         files = input_files(source)
         targets = target_paths(files, Path(out))
+        if {path.resolve() for path in targets} & {path.resolve() for path, _ in files}:
+            raise DataError(f"Results in {out} would overwrite their own inputs; give another folder.")
         results: list[FileResult] = []
         with ThreadPoolExecutor() as pool:
             pairs = iter(zip((path for path, _ in files), targets, strict=True))

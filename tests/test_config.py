@@ -46,6 +46,10 @@ def test_another_part_does_not_inherit_options():
     assert config.objective == {"name": "cyclegan"}
 
 
+def test_an_option_of_the_default_source_needs_no_name():
+    assert load_config("modern", settings=["source.a=x"]).source == {"name": "folders", "a": "x"}
+
+
 def test_a_config_survives_its_dictionary():
     config = load_config("official", image_size=128, seed=3, settings=["source.name=celeba", "source.root=x"])
     assert Config.from_dict(config.to_dict()) == config
@@ -92,6 +96,12 @@ def test_any_number_survives_a_setting(value):
         (lambda: load_config("modern", image_size=50), "32, 64, 128 or 256"),
         (lambda: load_config("modern", steps=0), "budget"),
         (lambda: load_config("modern", settings=["training.batch_size=0"]), "at least 1"),
+        (lambda: load_config("modern", seed=-1), "seed must be at least 0"),
+        (lambda: load_config("modern", minutes=float("nan")), "finite"),
+        (lambda: load_config("modern", settings=["training.beta1=1.5"]), "at least 0 and below 1"),
+        (lambda: load_config("modern", settings=["training.learning_rate=-1"]), "at least 0"),
+        (lambda: load_config("modern", settings=["data.channels_a=1.0"]), "one of 1, 3"),
+        (lambda: load_config("modern", settings=["data.image_size=32"]), "give it as --image-size"),
         (lambda: change_training(load_config("modern"), settings=["data.fit=pad"]), "its own data; only training"),
         (lambda: Config.from_dict({"preset": "x", "models": {}}), "models"),
         (lambda: make_options(Example, {}, "example"), "--set example.needed="),

@@ -1,3 +1,8 @@
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +122,30 @@ def test_a_truncated_file_is_broken(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"cut\.png"):
         decode_image(tmp_path / "cut.png", 3)
+
+
+def test_damaged_exif_does_not_spoil_a_good_image(tmp_path):
+    image = Image.new("RGB", (4, 2), "red")
+    image.save(tmp_path / "x.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x00broken")
+    assert decode_image(tmp_path / "x.jpg", 3).size == (4, 2)
+
+
+@given(
+    st.integers(0, 400),
+    st.binary(min_size=1, max_size=8),
+    st.sampled_from(["png", "jpeg", "tiff", "gif", "bmp", "webp"]),
+)
+def test_any_damage_is_a_data_error_or_an_image(position, damage, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(buffer, kind)
+    content = bytearray(buffer.getvalue())
+    start = position % len(content)
+    content[start : start + len(damage)] = damage
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x.{kind}"
+        path.write_bytes(content)
+        with contextlib.suppress(DataError):
+            assert decode_image(path, 3).mode == "RGB"
 
 
 def marked(width: int, height: int) -> Image.Image:

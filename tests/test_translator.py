@@ -99,6 +99,16 @@ def test_a_broken_file_is_reported_and_the_rest_is_done(translator, tmp_path):
     assert abs(np.asarray(Image.open(tmp_path / "out" / "002.png"), int) - expected).max() <= 1
 
 
+def test_inputs_are_never_overwritten(translator, tmp_path):
+    folder = write_images(tmp_path / "in", 2, 0)
+    before = (folder / "000.png").read_bytes()
+    with pytest.raises(DataError, match="overwrite their own inputs"):
+        translator.translate_files(folder, folder, "a_to_b")
+    assert (folder / "000.png").read_bytes() == before
+    with pytest.raises(ConfigError, match="batch size"):
+        translator.translate_files(folder, tmp_path / "out", "a_to_b", batch_size=0)
+
+
 def test_files_and_globs(tmp_path):
     write_images(tmp_path / "x", 2, 0)
     (tmp_path / "x" / "notes.txt").touch()

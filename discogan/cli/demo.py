@@ -32,11 +32,13 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
     from discogan.data.synthetic import draw_domains
     from discogan.errors import RunError
 
-    if out.exists():
-        if not (out / "run").exists() and not (out / "data").exists() and any(out.iterdir()):
-            raise RunError(f"{out} holds something other than a demo; give another --out.")
-        for part in ("data", "run"):
-            shutil.rmtree(out / part, ignore_errors=True)
+    marker = out / ".discogan-demo"
+    if out.exists() and any(out.iterdir()) and not marker.exists():
+        raise RunError(f"{out} holds something other than a demo; give another --out.")
+    for part in ("data", "run"):
+        shutil.rmtree(out / part, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    marker.touch()
     data = out / "data"
     say("Drawing 600 line drawings, 700 pictures of other things, and 200 true pairs to score with")
     draw_domains(data, seed=seed)

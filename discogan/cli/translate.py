@@ -33,7 +33,7 @@ def translate(
     round_trip
         Translate there and back.
     original_size
-        Return images at their input's size instead of the run's.
+        Return images at their input's size instead of the run's (of the square that a crop kept).
     batch_size
         Images at a time.
     device

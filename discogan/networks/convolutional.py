@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from discogan.config import require
 from discogan.errors import ConfigError
 from discogan.networks import Judgement, Shape, activations, image_side, norm_layer, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
@@ -27,6 +28,10 @@ class ConvolutionalGeneratorOptions:
     """The norm on all but the first and last stage."""
     output: Literal["sigmoid", "tanh"] = "sigmoid"
     """The last activation, which also fixes the pixel range: sigmoid [0, 1], tanh [-1, 1]."""
+
+    def __post_init__(self) -> None:
+        require("generator.width", self.width, at_least=1)
+        require("generator.code_channels", self.code_channels, at_least=1)
 
 
 @GENERATORS.register("convolutional", ConvolutionalGeneratorOptions)
@@ -73,6 +78,9 @@ class ConvolutionalDiscriminatorOptions:
     """Channels of the first convolution; they double up to eight times the width."""
     norm: Norm = "batch"
     """The norm on all but the first and last convolution."""
+
+    def __post_init__(self) -> None:
+        require("discriminator.width", self.width, at_least=1)
 
 
 @DISCRIMINATORS.register("convolutional", ConvolutionalDiscriminatorOptions)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from discogan.config import require
 from discogan.networks import Judgement, Shape, activations, image_side, norm_layer
 from discogan.registry import DISCRIMINATORS
 
@@ -20,6 +21,9 @@ class PatchDiscriminatorOptions:
     """Convolutions of stride 2: with 3 each logit sees 70x70 pixels, with 2 34x34, with 1 16x16."""
     norm: Literal["batch", "instance", "none"] = "instance"
     """The norm on all but the first and last convolution."""
+
+    def __post_init__(self) -> None:
+        require("discriminator.width", self.width, at_least=1)
 
 
 @DISCRIMINATORS.register("patch", PatchDiscriminatorOptions)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from discogan.config import require
 from discogan.networks import Shape, image_side, norm_layer, output_layer
 from discogan.registry import GENERATORS
 
@@ -21,6 +22,10 @@ class ResNetGeneratorOptions:
     """The norm behind each convolution but the last."""
     output: Literal["sigmoid", "tanh"] = "tanh"
     """The last activation, which also fixes the pixel range: sigmoid [0, 1], tanh [-1, 1]."""
+
+    def __post_init__(self) -> None:
+        require("generator.width", self.width, at_least=1)
+        require("generator.blocks", self.blocks, at_least=0)
 
 
 @GENERATORS.register("resnet", ResNetGeneratorOptions)

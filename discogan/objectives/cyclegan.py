@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from discogan.config import require
 from discogan.losses import least_squares_discriminator, least_squares_generator, reconstruction
 from discogan.model import RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
@@ -25,12 +26,13 @@ class ImageBuffer:
         kept = fakes[:0] if self.images is None else self.images
         room = max(0, self.size - len(kept))
         self.images = torch.cat([kept, fakes[:room]])
-        fresh = fakes[room:]
-        past = torch.randint(self.size, (len(fresh),), device=fakes.device)
+        fresh, beyond = fakes[room : room + self.size], fakes[room + self.size :]
+        # Places without repetition: two fakes in one place would overwrite each other in no defined order.
+        places = torch.randperm(self.size, device=fakes.device)[: len(fresh)]
         swapped = (torch.rand(len(fresh), device=fakes.device) < 0.5).view(-1, 1, 1, 1)
-        drawn = torch.where(swapped, self.images[past], fresh) if len(fresh) else fresh
-        self.images[past] = torch.where(swapped, fresh, self.images[past]) if len(fresh) else self.images[past]
-        return torch.cat([fakes[:room], drawn])
+        past = self.images[places]
+        self.images[places] = torch.where(swapped, fresh, past)
+        return torch.cat([fakes[:room], torch.where(swapped, past, fresh), beyond])
 
 
 @OBJECTIVES.register("cyclegan")
@@ -47,6 +49,7 @@ class CycleGAN(Objective):
     buffers: dict[str, ImageBuffer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        require("objective.buffer_size", self.buffer_size, at_least=0)
         object.__setattr__(self, "buffers", {domain: ImageBuffer(self.buffer_size) for domain in ("a", "b")})
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

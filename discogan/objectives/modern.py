@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from discogan.config import require
 from discogan.losses import gradient_penalty, reconstruction, relativistic_discriminator, relativistic_generator
 from discogan.model import RoundTrips, TranslationModel
 from discogan.networks import Judgement
@@ -30,6 +31,9 @@ class Modern(Objective):
     """d in the round trips."""
     reconstruction_weight: float = 5.0
     """Weight of each round trip."""
+
+    def __post_init__(self) -> None:
+        require("objective.penalty_every_steps", self.penalty_every_steps, at_least=1)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         with torch.no_grad():

@@ -21,7 +21,8 @@ def test_the_demo_draws_trains_scores_and_shows(tmp_path, capsys):
 
 
 def test_the_demo_spares_a_folder_that_is_not_its_own(tmp_path):
-    (tmp_path / "letter.txt").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "letter.txt").touch()
     with pytest.raises(RunError, match="something other than a demo"):
         demo(out=tmp_path)
-    assert (tmp_path / "letter.txt").exists()
+    assert (tmp_path / "data" / "letter.txt").exists()

@@ -69,5 +69,7 @@ def test_oblong_shapes_and_unknown_options_are_refused(name):
         build(GENERATORS, name, (3, 32, 64), (3, 32, 64))
     with pytest.raises(ConfigError, match="option of network"):
         build(GENERATORS, name, (3, 32, 32), (3, 32, 32), depth=3)
+    with pytest.raises(ConfigError, match=r"generator\.width must be at least 1"):
+        build(GENERATORS, name, (3, 32, 32), (3, 32, 32), width=0)
     with pytest.raises(ConfigError, match="one of sigmoid, tanh"):
         build(GENERATORS, name, (3, 32, 32), (3, 32, 32), output="relu")

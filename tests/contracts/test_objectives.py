@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from discogan.config import Config, DataOptions
+from discogan.errors import ConfigError
 from discogan.model import build_model
 from discogan.objectives import build_objective
 from discogan.registry import OBJECTIVES
@@ -95,6 +96,12 @@ def test_domains_may_differ_in_channels(name, channels_a, channels_b):
     model, objective = build({"name": name}, channels_a=channels_a, channels_b=channels_b)
     terms = all_terms(model, objective, *batch(4, channels_a, channels_b))
     assert all(value.isfinite() for value in terms.values())
+
+
+@pytest.mark.parametrize(("name", "option"), [("modern", "penalty_every_steps"), ("cyclegan", "buffer_size")])
+def test_impossible_options_are_refused(name, option):
+    with pytest.raises(ConfigError, match=f"objective.{option} must be at least"):
+        build_objective({"name": name, option: -1})
 
 
 @pytest.mark.parametrize("name", NAMES)

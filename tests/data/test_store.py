@@ -127,6 +127,13 @@ def test_a_vanished_file_counts_as_broken(tmp_path):
     assert "005.png" in open_store(records, SMALL, cache=tmp_path / "cache").skipped[0]
 
 
+def test_a_dead_link_is_named(tmp_path):
+    folder = write_images(tmp_path / "a", 40, 0)
+    (folder / "dead.png").symlink_to(tmp_path / "nowhere.png")
+    store = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache")
+    assert "dead.png" in store.skipped[0]
+
+
 def test_a_wrong_background_stops_before_decoding(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     with pytest.raises(ConfigError, match="not a colour"):

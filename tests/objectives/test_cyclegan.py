@@ -35,6 +35,14 @@ def test_what_is_drawn_was_generated_before():
         assert set(buffer.images.flatten().tolist()) <= seen
 
 
+def test_a_batch_larger_than_the_buffer_loses_nothing():
+    torch.manual_seed(2)
+    buffer = ImageBuffer(3)
+    drawn = [buffer.exchange(fakes) for fakes in (numbered(*range(8)), numbered(*range(8, 16)))]
+    assert [len(images) for images in (*drawn, buffer.images)] == [8, 8, 3]
+    assert set(torch.cat([*drawn, buffer.images]).flatten().tolist()) == set(range(16))
+
+
 def test_no_buffer():
     fakes = numbered(1)
     assert ImageBuffer(0).exchange(fakes) is fakes
