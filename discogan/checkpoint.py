@@ -13,7 +13,6 @@ files appear under their names only when they are whole and on disk (temporary n
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from torch.optim import Optimizer
 
 from discogan.config import Config
 from discogan.errors import RunError
+from discogan.files import sync, write_json, write_text
 from discogan.model import TranslationModel, build_model
 
 NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
@@ -95,21 +95,23 @@ class RunFolder:
     def save_checkpoint(self, files: Mapping[str, State], progress: Progress, keep: int) -> Path:
         """Write a checkpoint from named tensors, one file a name, then drop all but the ``keep`` newest."""
         final = self.checkpoints / f"step-{progress.step:06d}"
-        if final.exists():
-            return final
+        if not final.exists():
+            self._write_checkpoint(final, files, progress)
+        write_text(self.path / "last", final.name)
+        self._prune(keep)
+        return final
+
+    def _write_checkpoint(self, final: Path, files: Mapping[str, State], progress: Progress) -> None:
+        for left_over in self.checkpoints.glob(".writing-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
         temporary = self.checkpoints / f".writing-{final.name}"
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, tensors in files.items():
-            save_file({key: value.contiguous() for key, value in tensors.items()}, temporary / f"{name}.safetensors")
-            sync(temporary / f"{name}.safetensors")
+            write_tensors(temporary / f"{name}.safetensors", tensors)
         write_json(temporary / "config.json", self.describe())
         write_json(temporary / "progress.json", vars(progress))
         temporary.rename(final)
         sync(self.checkpoints)
-        write_text(self.path / "last", final.name)
-        self._prune(keep)
-        return final
 
     def _prune(self, keep: int) -> None:
         for path in sorted(self.checkpoints.glob("step-*"), key=_step_of)[:-keep]:
@@ -124,6 +126,15 @@ class RunFolder:
 def read_progress(checkpoint: Path) -> Progress:
     """The progress that a checkpoint was written at."""
     return Progress(**json.loads((checkpoint / "progress.json").read_text()))
+
+
+def write_tensors(file: Path, tensors: State) -> None:
+    """Write a safetensors file and force it to disk; raises ``RunError`` where that fails."""
+    try:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, file)
+    except SafetensorError as error:
+        raise RunError(f"{file} cannot be written ({error}); check that the disk has room.") from error
+    sync(file)
 
 
 def read_tensors(checkpoint: Path, name: str) -> State:
@@ -173,31 +184,6 @@ def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State) -> N
             index, name = key.removeprefix(prefix + ".").split(".")
             state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON atomically."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that at any instant it is the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, "utf-8")
-    sync(temporary)
-    temporary.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Force a file or folder to disk; Windows cannot open folders and orders renames itself."""
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -54,6 +54,19 @@ def own_state(threads: int = 0) -> Iterator[None]:
             torch.set_num_threads(threads_before)
 
 
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turns every allocator's way of saying that memory is short into ``MemoryError``."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error).partition(".")[0]) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise MemoryError("the CPU's memory is used up") from error
+
+
 def seed_step(seed: int, step: int) -> None:
     """Make all of PyTorch's randomness in this step a function of (seed, step), so that nothing needs saving."""
     torch.manual_seed((seed * 0x9E3779B1 + step * 0x85EBCA77 + 1) % 2**63)

@@ -32,12 +32,12 @@ class RunError(DiscoGANError):
 class DivergedError(DiscoGANError):
     """A loss became NaN or infinite.
 
-    ``step`` (the training step, counted from 1) and ``term`` (the name of the loss) say where.
+    ``step`` (the training step, counted from 1) and ``term`` (the name of the loss, or of the network) say where.
     """
 
     def __init__(self, step: int, term: str, last_good: str) -> None:
         super().__init__(
-            f"The loss {term} became NaN or infinite at step {step} ({last_good}); go on from there with --resume and "
+            f"{term} became NaN or infinite at step {step} ({last_good}); go on from there with --resume and "
             "a lower --set training.learning_rate=..., or with --set training.precision=float32."
         )
         self.step = step

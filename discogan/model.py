@@ -141,7 +141,7 @@ def averaged_copy(generators: nn.ModuleDict) -> nn.ModuleDict:
 def update_average(average: nn.ModuleDict, live: nn.ModuleDict, decay: float, step: int) -> None:
     """Move the average towards the live generators, faster in the first steps (``decay`` at most (1+t)/(10+t)).
 
-    Norm statistics are averaged like the weights they belong to; counters are copied.
+    Norm statistics are averaged like the weights they belong to.
     """
     weight = 1 - min(decay, (1 + step) / (10 + step))
     averaged = [value for value in average.state_dict().values() if value.is_floating_point()]

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from discogan.files import write_text
+
 Record = dict[str, Any]
 
 
@@ -13,9 +15,7 @@ class MetricsLog:
     def __init__(self, path: Path, step: int = 0) -> None:
         self.path = path
         kept = [record for record in read_metrics(path) if record["step"] <= step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        temporary.replace(path)
+        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def append(self, record: Record) -> None:
         """Write one record and hand it to the operating system at once."""

@@ -12,7 +12,6 @@ from discogan.checkpoint import (
     load_optimiser_state,
     optimiser_state,
     read_progress,
-    write_text,
 )
 from discogan.errors import RunError
 
@@ -65,13 +64,6 @@ def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
     monkeypatch.undo()
     save(run, 4, keep=1)
     assert [path.name for path in run.checkpoints.iterdir()] == ["step-000004"]
-
-
-def test_text_is_replaced_whole(tmp_path):
-    write_text(tmp_path / "x", "old")
-    write_text(tmp_path / "x", "new")
-    assert (tmp_path / "x").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_model_is_safetensors_and_json_alone(small_run):

@@ -17,12 +17,12 @@ LAYERS = [
     {"model"},
     {"networks", "losses", "data", "metrics"},
     {"images", "devices"},
-    {"registry"},
+    {"registry", "files"},
     {"config"},
     {"errors"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-STANDARD_LIBRARY_ONLY = {"config", "errors", "registry"}
+STANDARD_LIBRARY_ONLY = {"config", "errors", "files", "registry"}
 WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 

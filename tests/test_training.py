@@ -207,6 +207,42 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values() if value.is_floating_point())
 
 
+def test_broken_weights_never_become_a_checkpoint(domains, tmp_path):
+    """Step 6 is due for a checkpoint, and its losses were computed before its weights broke."""
+    trainer = new_trainer(domains, tmp_path / "run", "training.log_every_steps=100")
+    step = trainer.train_step
+
+    def breaking(number):
+        terms = step(number)
+        if number == 5:
+            with torch.no_grad():
+                trainer.model.discriminator_b.judge.weight.fill_(float("inf"))
+        return terms
+
+    trainer.train_step = breaking
+    with pytest.raises(DivergedError, match="weights of discriminator_b became NaN or infinite at step 6"):
+        trainer.fit()
+    assert trainer.run.last_checkpoint().name == "step-000003"
+
+
+def test_out_of_memory_is_said(domains, tmp_path, monkeypatch):
+    trainer = new_trainer(domains, tmp_path / "run")
+
+    def greedy(_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr(trainer, "train_step", greedy)
+    with pytest.raises(MemoryError, match="CUDA out of memory"):
+        trainer.fit()
+
+
+def test_a_run_may_not_lie_among_its_images(domains, tmp_path):
+    own = write_images(tmp_path / "a", 5, 3)
+    with pytest.raises(ConfigError, match="among the images"):
+        fit((own, domains[1]), own / "run", steps=1)
+    assert not (own / "run").exists()
+
+
 def test_only_one_process_trains_a_run(domains, tmp_path):
     fit(domains, tmp_path / "run", steps=1)
     with RunFolder(tmp_path / "run").locked(), pytest.raises(RunError, match="another process"):

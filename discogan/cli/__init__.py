@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(arguments, result_action="return_value")
     except DiscoGANError as error:
         code = _fail(str(error))
-    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+    except (PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         code = _fail(f"{error.filename}: {error.strerror}; check the path and its permissions.")
     except OSError as error:
         code = _fail(f"{error}; check that the disk has room.")
+    except MemoryError as error:
+        code = _fail(f"Out of memory ({error}); lower --set training.batch_size=... or --batch-size.")
     except KeyboardInterrupt:
         code = _fail("Stopped.", 130)
     sys.exit(code or 0)

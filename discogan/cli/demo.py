@@ -28,9 +28,9 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
         The same seed draws the same things.
     """
     from discogan import api, evaluation
-    from discogan.checkpoint import write_json
     from discogan.data.synthetic import draw_domains
     from discogan.errors import RunError
+    from discogan.files import write_json
 
     marker = out / ".discogan-demo"
     if out.exists() and any(out.iterdir()) and not marker.exists():

@@ -39,7 +39,9 @@ def info(run: Path) -> None:
     config = Config.from_dict(description["config"])
     checkpoint = folder.last_checkpoint()
     progress = read_progress(checkpoint) if checkpoint else None
-    budget = f"{config.training.steps:,} steps" if config.training.steps else f"{config.training.minutes:g} minutes"
+    steps, minutes = config.training.steps, config.training.minutes
+    limits = ((steps, "steps"), (minutes, "minutes"))
+    budget = " or ".join(f"{limit:,g} {unit}" for limit, unit in limits if limit is not None)
     records = read_metrics(folder.metrics)
     rows = [
         ["preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"],

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 
 from discogan.data import Record
 from discogan.errors import DataError
+from discogan.files import sync, write_json, write_text
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
 
 FORMAT = 1
@@ -85,7 +87,7 @@ def open_store(
         _build_store(folder, records, decoding, workers or os.cpu_count() or 1, progress or _no_progress)
     if not listing.exists():
         listing.parent.mkdir(parents=True, exist_ok=True)
-        _write_synced(listing.with_suffix(f".{os.getpid()}"), key).replace(listing)
+        write_text(listing, key)
     index = json.loads((folder / "index.json").read_text())
     return ImageStore(np.load(folder / "pixels.npy", mmap_mode="r"), index["names"], index["skipped"], key)
 
@@ -119,9 +121,10 @@ def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, wo
         if broken:
             _keep_rows(file, good)
         index = {"names": [records[row].name for row in good], "skipped": list(broken.values()), "key": folder.name}
-        _write_synced(temporary / "index.json", json.dumps(index))
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+        sync(file)
+        write_json(temporary / "index.json", index)
+        if folder.exists() and not (folder / "index.json").exists():
+            shutil.rmtree(folder)  # What a cleaner of caches left of an older store.
         if not folder.exists():
             temporary.replace(folder)
     finally:
@@ -151,6 +154,10 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[dict[int, str]]]]:
     pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_leave_interrupts_to_the_parent)
     try:
         yield pool.map
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A decoding process died; check that memory and disk have room, or --set data.workers=1."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -222,11 +229,3 @@ def _content_line(record: Record) -> str:
     except OSError:
         content = "unreadable"
     return f"{record.name}|{record.half}|{record.dilate}|{content}\n"
-
-
-def _write_synced(path: Path, text: str) -> Path:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return path

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 import discogan
-from discogan.checkpoint import RunFolder, write_json
+from discogan.checkpoint import RunFolder
 from discogan.config import Config, change_training
 from discogan.data import build_source
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import own_state, pick_device
 from discogan.errors import ConfigError, RunError
+from discogan.files import write_json
 from discogan.model import build_model
 from discogan.objectives import build_objective
 from discogan.training.observer import Observer, Outcome
@@ -32,6 +33,7 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
     _check(config)
     run = RunFolder(out)
     run.require_new()
+    _check_place(config, run.path)
     stores = prepare_data(config, observer)
     run.create(_describe(config, stores))
     with run.locked(), own_state(config.training.threads):
@@ -66,7 +68,7 @@ def resume(
                     "restore them, or start a new run."
                 )
         write_json(run.path / "config.json", {**description, "config": config.to_dict()})
-        with own_state(config.training.threads):
+        with own_state(config.training.threads or description["threads"]):
             return Trainer(config, run, stores, observer).fit()
 
 
@@ -96,6 +98,14 @@ def _check(config: Config) -> None:
     build_objective(config.objective)
     with torch.device("meta"):
         build_model(config)
+
+
+def _check_place(config: Config, out: Path) -> None:
+    """A run below its own images would train on its samples, and could not be resumed."""
+    for key in ("a", "b"):
+        folder = config.source.get(key)
+        if folder and out.resolve().is_relative_to(Path(folder).resolve()):
+            raise ConfigError(f"{out} lies among the images of {folder}; give an --out outside of it.")
 
 
 def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str, Any]:

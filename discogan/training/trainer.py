@@ -64,7 +64,7 @@ class Trainer:
         options = self.config.training
         self.observer.on_start(self.run.path, self.config, self.progress)
         before, started = self.progress.elapsed_seconds, time.monotonic()
-        with signals_caught() as caught:
+        with signals_caught() as caught, devices.memory_errors():
             while self._fraction() < 1 and not caught:
                 step = self.progress.step
                 self._pending.append((step, self.train_step(step)))
@@ -172,7 +172,9 @@ class Trainer:
         rows = self._sample_rows(networks, "A", "B") + self._sample_rows(networks, "B", "A")
         networks.train(was_training)
         step = self.progress.step
-        draw_sheet(rows, f"step {step:,}").save(self.run.samples / f"step-{step:06d}.png")
+        unfinished = self.run.samples / f".step-{step:06d}.png"
+        draw_sheet(rows, f"step {step:,}").save(unfinished)
+        unfinished.replace(self.run.samples / f"step-{step:06d}.png")
 
     def _sample_rows(self, networks: torch.nn.ModuleDict, one: str, other: str) -> list[tuple[str, list[Pixels]]]:
         store = self.stores["AB".index(one)]
@@ -188,7 +190,7 @@ class Trainer:
 
     def _save(self) -> None:
         """A checkpoint: the networks to use outside, and in training_state what only resuming needs."""
-        self._check_pending()
+        self._check_finite()
         outside = self.average if self.average is not None else self.generators
         files: dict[str, State] = {name: network.state_dict() for name, network in outside.items()}
         files |= {name: network.state_dict() for name, network in self.discriminators.items()}
@@ -199,10 +201,15 @@ class Trainer:
         files["training_state"] = state
         self.run.save_checkpoint(files, self.progress, self.config.training.keep_checkpoints)
 
-    def _check_pending(self) -> None:
+    def _check_finite(self) -> None:
+        """Raises ``DivergedError`` before a broken state could become the newest checkpoint."""
         pending = list(self._pending)
         self._checked_means()
         self._pending = pending
+        for name in NETWORKS:
+            for value in getattr(self.model, name).state_dict().values():
+                if value.is_floating_point() and not value.isfinite().all():
+                    raise DivergedError(self.progress.step, f"weights of {name}", self._last_good())
 
     def _restore(self) -> None:
         """Take up the newest checkpoint, where there is one."""
