@@ -124,6 +124,7 @@ def test_a_truncated_file_is_broken(tmp_path):
         decode_image(tmp_path / "cut.png", 3)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damaged_exif_does_not_spoil_a_good_image(tmp_path):
     image = Image.new("RGB", (4, 2), "red")
     image.save(tmp_path / "x.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x00broken")
@@ -135,6 +136,7 @@ def test_damaged_exif_does_not_spoil_a_good_image(tmp_path):
     st.binary(min_size=1, max_size=8),
     st.sampled_from(["png", "jpeg", "tiff", "gif", "bmp", "webp"]),
 )
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own word on damaged tags
 def test_any_damage_is_a_data_error_or_an_image(position, damage, kind):
     buffer = io.BytesIO()
     Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(buffer, kind)

@@ -41,7 +41,7 @@ def info(run: Path) -> None:
     progress = read_progress(checkpoint) if checkpoint else None
     steps, minutes = config.training.steps, config.training.minutes
     limits = ((steps, "steps"), (minutes, "minutes"))
-    budget = " or ".join(f"{limit:,g} {unit}" for limit, unit in limits if limit is not None)
+    budget = " or ".join(f"{limit:,} {unit}" for limit, unit in limits if limit is not None)
     records = read_metrics(folder.metrics)
     rows = [
         ["preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"],
