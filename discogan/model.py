@@ -90,13 +90,11 @@ class TranslationModel(nn.Module):
 
     def judge_a(self, images: Tensor) -> Judgement:
         """What the discriminator of domain A says of float images (N, C_a, H, W)."""
-        judgement: Judgement = self.discriminator_a(images)
-        return judgement
+        return _in_float32(self.discriminator_a(images))
 
     def judge_b(self, images: Tensor) -> Judgement:
         """What the discriminator of domain B says of float images (N, C_b, H, W)."""
-        judgement: Judgement = self.discriminator_b(images)
-        return judgement
+        return _in_float32(self.discriminator_b(images))
 
     def translate(self, images: Tensor, direction: str) -> Tensor:
         """One generator applied to float images (N, C, H, W) in the model's pixel range."""
@@ -115,6 +113,11 @@ class TranslationModel(nn.Module):
                 images = self.pixel_range.encode(batch.to(device))
                 batches.append(self.pixel_range.decode(self.translate(images, direction)).cpu())
         return torch.cat(batches).numpy()
+
+
+def _in_float32(judgement: Judgement) -> Judgement:
+    """Losses take differences of logits and of feature means, for which bfloat16's eight bits are too few."""
+    return Judgement(judgement.logits.float(), [features.float() for features in judgement.features])
 
 
 def build_model(config: Config) -> TranslationModel:
