@@ -61,7 +61,7 @@ class TrainingOptions:
     minutes: float | None = None
     """Stop after this much training time, resumed time included; preparing the data does not count."""
     batch_size: int = 64
-    """Images of each domain in a step."""
+    """Images of each domain in a step; another size in a resumed run is another order of the images."""
     learning_rate: float = 2e-4
     """Adam's step size, for both optimisers."""
     beta1: float = 0.5
@@ -210,21 +210,23 @@ def make_options(kind: type[Options], table: Mapping[str, Any], part: str) -> Op
 def change_training(
     config: Config, steps: int | None = None, minutes: float | None = None, settings: Sequence[str] = ()
 ) -> Config:
-    """The configuration with another budget, where one is given, and other ``training.option=value`` settings.
+    """The configuration with another budget, where one is given, and other ``training`` and ``source`` options.
 
-    What the networks, losses and images are stays as it was: raises ``ConfigError`` for another part.
+    ``source`` may change because images may be moved. What the networks, losses and images are stays as it
+    was: raises ``ConfigError`` for another part.
     """
-    options = dataclasses.asdict(config.training)
+    options: Table = {"training": dataclasses.asdict(config.training), "source": config.source}
     if steps is not None or minutes is not None:
-        options |= {"steps": steps, "minutes": minutes}
+        options = _merge(options, {"training": {"steps": steps, "minutes": minutes}})
     for setting in settings:
-        ((part, changed),) = parse_setting(setting).items()
-        if part != "training":
+        change = parse_setting(setting)
+        if not change.keys() <= options.keys():
             raise ConfigError(
-                f"A run goes on with its own {part}; only training options can be changed, not {setting}."
+                f"A run goes on as it is; only training and source options can be changed, not {setting}."
             )
-        options |= changed
-    return replace(config, training=make_options(TrainingOptions, options, "training"))
+        options = _merge(options, change)
+    training = make_options(TrainingOptions, options["training"], "training")
+    return replace(config, training=training, source=options["source"])
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:

@@ -68,7 +68,7 @@ def feature_matching(real_features: list[Tensor], fake_features: list[Tensor]) -
     In the official DiscoGAN code, not in the paper. No pairing: only the batch means are compared.
     """
     pairs = zip(real_features, fake_features, strict=True)
-    return torch.stack([(real.mean(0) - fake.mean(0)).square().mean() for real, fake in pairs]).sum()
+    return torch.stack([(real.float().mean(0) - fake.float().mean(0)).square().mean() for real, fake in pairs]).sum()
 
 
 # Reconstruction -----------------------------------------------------------------------------------

@@ -90,11 +90,11 @@ class TranslationModel(nn.Module):
 
     def judge_a(self, images: Tensor) -> Judgement:
         """What the discriminator of domain A says of float images (N, C_a, H, W)."""
-        return _in_float32(self.discriminator_a(images))
+        return _precise(self.discriminator_a(images))
 
     def judge_b(self, images: Tensor) -> Judgement:
         """What the discriminator of domain B says of float images (N, C_b, H, W)."""
-        return _in_float32(self.discriminator_b(images))
+        return _precise(self.discriminator_b(images))
 
     def translate(self, images: Tensor, direction: str) -> Tensor:
         """One generator applied to float images (N, C, H, W) in the model's pixel range."""
@@ -115,9 +115,9 @@ class TranslationModel(nn.Module):
         return torch.cat(batches).numpy()
 
 
-def _in_float32(judgement: Judgement) -> Judgement:
-    """Losses take differences of logits and of feature means, for which bfloat16's eight bits are too few."""
-    return Judgement(judgement.logits.float(), [features.float() for features in judgement.features])
+def _precise(judgement: Judgement) -> Judgement:
+    """Losses take differences of logits, for which bfloat16's eight bits are too few."""
+    return judgement._replace(logits=judgement.logits.float())
 
 
 def build_model(config: Config) -> TranslationModel:

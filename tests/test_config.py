@@ -102,7 +102,7 @@ def test_any_number_survives_a_setting(value):
         (lambda: load_config("modern", settings=["training.learning_rate=-1"]), "at least 0"),
         (lambda: load_config("modern", settings=["data.channels_a=1.0"]), "one of 1, 3"),
         (lambda: load_config("modern", settings=["data.image_size=32"]), "give it as --image-size"),
-        (lambda: change_training(load_config("modern"), settings=["data.fit=pad"]), "its own data; only training"),
+        (lambda: change_training(load_config("modern"), settings=["data.fit=pad"]), "only training and source"),
         (lambda: Config.from_dict({"preset": "x", "models": {}}), "models"),
         (lambda: make_options(Example, {}, "example"), "--set example.needed="),
         (lambda: make_options(Example, {"needed": "n", "kind": "z"}, "example"), "one of x, y"),

@@ -58,6 +58,13 @@ def test_feature_matching_compares_batch_means_layer_by_layer():
     assert losses.feature_matching(real, fake).item() == ((2 - 0) ** 2 + (4 - 1) ** 2) / 2 + 0
 
 
+def test_feature_matching_averages_in_float32():
+    """257 and 258 are one number in bfloat16; means of a batch must not be rounded to it."""
+    features = torch.full((2, 1), 256.0, dtype=torch.bfloat16)
+    features[0] = 258.0
+    assert losses.feature_matching([features], [torch.full_like(features, 256.0)]).item() == 1.0
+
+
 @pytest.mark.parametrize("distance", losses.DISTANCES)
 def test_distances_are_zero_at_equality_and_grow(distance):
     torch.manual_seed(0)

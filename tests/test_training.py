@@ -135,7 +135,7 @@ def test_training_options_can_be_changed_and_stay_changed(domains, tmp_path):
     before = weights(tmp_path / "run")["discriminator_a.judge.weight"]
     resume(tmp_path / "run", steps=8)
     torch.testing.assert_close(weights(tmp_path / "run")["discriminator_a.judge.weight"], before, rtol=0, atol=1e-7)
-    with pytest.raises(ConfigError, match="only training options"):
+    with pytest.raises(ConfigError, match="only training and source"):
         resume(tmp_path / "run", settings=["objective.gamma=1"])
 
 
@@ -265,6 +265,15 @@ def test_mistakes_are_explained_before_anything_is_made(domains, tmp_path):
 def test_a_folder_that_holds_a_run_is_left_alone(domains, small_run):
     with pytest.raises(RunError, match="already holds a run; go on with --resume"):
         fit(domains, small_run)
+
+
+def test_moved_images_are_found_when_their_place_is_given(domains, tmp_path):
+    own = write_images(tmp_path / "a", 5, 3)
+    fit((own, domains[1]), tmp_path / "run", steps=2)
+    own.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="There is no folder"):
+        resume(tmp_path / "run", steps=3)
+    assert resume(tmp_path / "run", steps=3, settings=[f"source.a={tmp_path / 'moved'}"]).step == 3
 
 
 def test_changed_images_stop_a_resume(domains, tmp_path):

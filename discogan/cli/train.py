@@ -44,7 +44,8 @@ def train(
     out
         Folder to make the run in.
     resume
-        Run to go on with. --steps or --minutes set a new total budget, --set its training options.
+        Run to go on with. --steps or --minutes set a new total budget, --set its training options,
+        or source.a=DIR where its images were moved.
     preset
         Settings to start from, modern by default; discogan list shows them.
     image_size

@@ -51,7 +51,7 @@ def resume(
     """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
 
     ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings``
-    (``training.option=value``) its training options; both are kept in its config.json. Raises
+    its training options, or ``source.a=...`` where images were moved; both are kept in its config.json. Raises
     ``RunError`` where there is no run or its images have changed.
     """
     observer = observer or Observer()

@@ -75,9 +75,7 @@ def test_the_penalty_stays_in_float32_under_autocast(model, trips):
 
 def test_losses_are_computed_in_float32_under_autocast(model, trips):
     with torch.autocast("cpu", torch.bfloat16):
-        judgement = model.judge_a(trips.real_a)
         terms = Modern().generator_terms(model, trips, 1) | Modern().discriminator_terms(model, trips, 1)
-    assert {judgement.logits.dtype, *(features.dtype for features in judgement.features)} == {torch.float32}
     assert {name: term.dtype for name, term in terms.items()} == dict.fromkeys(terms, torch.float32)
 
 
