@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from discogan.errors import DataError
-from discogan.evaluation import evaluate, pair_records, score_direction
+from discogan.evaluation import evaluate
+from discogan.evaluation.scores import pair_records, score_direction
 from discogan.images import PIXEL_RANGES
 from discogan.model import TranslationModel
 from tests.conftest import write_images

@@ -11,11 +11,12 @@ ROOT = Path(discogan.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"experiments"},
     {"api"},
     {"training", "translator", "evaluation"},
     {"objectives", "checkpoint", "tracking"},
     {"model"},
-    {"networks", "losses", "data", "metrics"},
+    {"networks", "losses", "data", "metrics", "renders"},
     {"images", "devices"},
     {"registry", "files"},
     {"config"},
@@ -23,7 +24,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 STANDARD_LIBRARY_ONLY = {"config", "errors", "files", "registry"}
-WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli"}
+WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "renders", "cli"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 
 

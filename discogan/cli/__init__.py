@@ -11,9 +11,11 @@ from cyclopts import App
 
 import discogan
 from discogan.cli import console
+from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
 from discogan.cli.info import info, list_parts
+from discogan.cli.reproduce import reproduce
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.errors import DiscoGANError
@@ -24,7 +26,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, evaluate, demo, info):
+for command in (train, translate, evaluate, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

@@ -116,9 +116,16 @@ def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str
     return {
         "config": config.to_dict(),
         "data": data,
+        **made_with(),
+        "threads": config.training.threads or torch.get_num_threads(),
+    }
+
+
+def made_with() -> dict[str, Any]:
+    """The versions and the source revision that are running, for whoever asks later what made a result."""
+    return {
         "versions": {"discogan": discogan.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "git_revision": _git_revision(),
-        "threads": config.training.threads or torch.get_num_threads(),
     }
 
 

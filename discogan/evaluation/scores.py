@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,8 @@ def evaluate(
         pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
     )
     pixels_a, pixels_b = (
-        _some(_open(listed, config, domain), paired) for domain, listed in zip("ab", records, strict=True)
+        _some(open_store(listed, domain_decoding(config, domain), workers=config.data.workers), paired)
+        for domain, listed in zip("ab", records, strict=True)
     )
     scores: Scores = {"run": str(run), "paired": paired, "images_a": len(pixels_a), "images_b": len(pixels_b)}
     for direction in DIRECTIONS:
@@ -62,14 +62,14 @@ def score_direction(
     """All figures of one direction; uint8 (N, H, W, C) ``source`` and ``target``, row by row partners if ``paired``."""
     back: Direction = "b_to_a" if direction == "a_to_b" else "a_to_b"
     translated = model.translate_pixels(source, direction)
-    images, real, original = _unit(translated), _unit(target), _unit(source)
+    images, real, original = as_unit(translated), as_unit(target), as_unit(source)
     scores: dict[str, float] = {}
     if paired:
         scores |= retrieval(images, real) | similarity(images, real)
         scores |= _prefixed("identity", retrieval(original, real) | similarity(original, real))
         shuffled = real.roll(max(1, len(real) // 2), 0)
         scores |= _prefixed("chance", chance_retrieval(len(real)) | similarity(images, shuffled))
-    scores |= round_trip(_unit(model.translate_pixels(translated, back)), original)
+    scores |= round_trip(as_unit(model.translate_pixels(translated, back)), original)
     return scores | diversity(images, real) | sliced_wasserstein(images, real)
 
 
@@ -88,10 +88,10 @@ def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Rec
     return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
 
 
-def _open(records: Sequence[Record], config: Config, domain: str) -> ImageStore:
+def domain_decoding(config: Config, domain: str) -> Decoding:
+    """How a run decodes the images of its domain ``a`` or ``b``."""
     data = config.data
-    channels = data.channels_a if domain == "a" else data.channels_b
-    return open_store(records, Decoding(data.image_size, channels, data.fit, data.background), workers=data.workers)
+    return Decoding(data.image_size, data.channels_a if domain == "a" else data.channels_b, data.fit, data.background)
 
 
 def _some(store: ImageStore, paired: bool) -> Pixels:
@@ -101,7 +101,8 @@ def _some(store: ImageStore, paired: bool) -> Pixels:
     return store.pixels if paired else store.pixels[:: 1 + (len(store) - 1) // UNPAIRED_IMAGES]
 
 
-def _unit(pixels: Pixels) -> Tensor:
+def as_unit(pixels: Pixels) -> Tensor:
+    """uint8 (N, H, W, C) as float RGB (N, 3, H, W) in [0, 1], as metrics take it."""
     return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)
 
 

@@ -1,0 +1,78 @@
+"""The paper's experiments, each of which one command runs: a grid of objectives and seeds, a table, figures.
+
+An experiment says where its data come from, how one run of it is made and scored, and what its table and
+figures show. ``grid`` runs any of them, ``catalogue`` lists them all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+Row = dict[str, Any]
+OBJECTIVES = ("gan", "recon_gan", "discogan", "official", "cyclegan", "modern")
+ONE_WAY = ("gan", "recon_gan")
+"""Models 1 and 2 of the paper train A to B alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of an experiment; two jobs that are equal are the same run."""
+
+    experiment: str
+    data: str
+    objective: str
+    seed: int
+    image_size: int
+    minutes: float
+    threads: int
+    settings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.objective}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of the table, taken from a row's direction, ``a_to_b`` or ``b_to_a``."""
+
+    title: str
+    key: str
+    digits: int = 2
+    higher_is_better: bool = True
+
+
+class Experiment(ABC):
+    """What is run and what is shown. A frozen dataclass, so that it can be sent to other processes."""
+
+    summary: str
+    minutes: float
+    """Training time of each run unless the user gives another."""
+    own_data: ClassVar[str]
+    """What the data are called where the experiment makes them itself."""
+    objectives: ClassVar[tuple[str, ...]] = OBJECTIVES
+    columns: ClassVar[tuple[Column, ...]]
+
+    @abstractmethod
+    def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
+        """Make or check the data, once; the folder that ``run`` reads. ``data`` is the user's, ``folder`` ours."""
+
+    @abstractmethod
+    def run(self, job: Job, data: Path, folder: Path) -> Row:
+        """Train and score one run; runs in a process of its own. The row must hold what the figures need."""
+
+    @abstractmethod
+    def found(self, row: Row) -> bool:
+        """Whether this run found the relation, in every direction that its objective trains."""
+
+    @abstractmethod
+    def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
+        """Draw the figures into ``folder`` from finished rows alone."""
+
+
+Progress = Callable[[str], None]

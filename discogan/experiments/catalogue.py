@@ -1,0 +1,25 @@
+"""All experiments by name."""
+
+from __future__ import annotations
+
+from discogan.errors import unknown_choice
+from discogan.experiments import Experiment
+from discogan.experiments.azimuth import Azimuth
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "car2car": Azimuth("car", "car"),
+    "head2head": Azimuth("head", "head"),
+    "chair2car": Azimuth("chair", "car"),
+    "car2head": Azimuth("car", "head"),
+    "car2car_full": Azimuth("car", "car", full_turn=True),
+    "head2head_full": Azimuth("head", "head", full_turn=True),
+    "chair2car_full": Azimuth("chair", "car", full_turn=True),
+    "car2head_full": Azimuth("car", "head", full_turn=True),
+}
+
+
+def get_experiment(name: str) -> Experiment:
+    """The experiment called ``name``; raises ``ConfigError`` naming the choices."""
+    if name not in EXPERIMENTS:
+        raise unknown_choice("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]

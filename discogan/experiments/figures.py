@@ -1,0 +1,65 @@
+"""The experiments' pictures, drawn from finished rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from discogan.experiments import Row
+from discogan.experiments.tables import ARROWS, groups
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+POINT = {"s": 9, "alpha": 0.35, "linewidths": 0}
+
+
+def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Input azimuth against output azimuth (the paper's figure), a column for each objective, its median seed.
+
+    A column is the seed whose A to B error is the median one; a found relation is a diagonal, rising or, where it is
+    mirrored, falling. One figure for each setting.
+    """
+    settings: dict[str, list[Row]] = {}
+    for group in groups(rows):
+        middle = sorted(group, key=lambda row: row["a_to_b"]["median_error"])[(len(group) - 1) // 2]
+        settings.setdefault(_stem(middle), []).append(middle)
+    files = []
+    for stem, chosen in settings.items():
+        chosen.sort(key=lambda row: objectives.index(row["objective"]))
+        figure, axes = plt.subplots(
+            2, len(chosen), figsize=(2.3 * len(chosen) + 0.6, 5), squeeze=False, sharex=True, sharey=True
+        )
+        for column, row in enumerate(chosen):
+            for line, way in enumerate(ARROWS):
+                _scatter(axes[line][column], row, way)
+        for line, arrow in enumerate(ARROWS.values()):
+            axes[line][0].set_ylabel(f"{arrow}: output (degrees)")
+        figure.supxlabel("azimuth of the input (degrees)", fontsize=10)
+        figure.tight_layout()
+        files.append(folder / f"azimuths-{stem}.png")
+        figure.savefig(files[-1], dpi=100)
+        plt.close(figure)
+    return files
+
+
+def _scatter(axes: Any, row: Row, way: str) -> None:
+    axes.set_xticks([-90, 0, 90])
+    axes.set_yticks([-180, -90, 0, 90, 180])
+    axes.grid(alpha=0.25)
+    if way == "a_to_b":
+        axes.set_title(row["objective"], fontsize=11)
+    if way not in row:
+        axes.text(0.5, 0.5, "not trained", transform=axes.transAxes, ha="center", color="grey")
+        return
+    scores = row[way]
+    axes.scatter(scores["inputs"], scores["outputs"], color="tab:blue", **POINT)
+    text = f"{scores['median_error']:.0f}°, r {scores['circular_correlation']:.2f}"
+    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=9, bbox={"color": "white", "alpha": 0.7})
+
+
+def _stem(row: Row) -> str:
+    return f"{row['image_size']}px-{row['minutes']:g}min" + "".join(f"-{setting}" for setting in row["settings"])
