@@ -21,6 +21,7 @@ def reproduce(
     image_size: int = 32,
     data: Path | None = None,
     parallel: int = 0,
+    threads: int = 0,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     list_all: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> None:
@@ -45,7 +46,9 @@ def reproduce(
     data
         A folder of data of your own, in the layout that --list names.
     parallel
-        Runs at a time, each on its share of the cores; 0 is one run a core, or one on a GPU.
+        Runs at a time; 0 is one run a core, or one on a GPU.
+    threads
+        CPU threads of each run; 0 is its share of the cores.
     settings
         part.option=value, for all runs.
     list_all
@@ -71,6 +74,7 @@ def reproduce(
         image_size=image_size,
         data=data,
         parallel=parallel,
+        threads=threads,
         settings=tuple(settings or ()),
         say=say,
     )

@@ -32,12 +32,13 @@ def reproduce(
     image_size: int = 32,
     data: Path | None = None,
     parallel: int = 0,
+    threads: int = 0,
     settings: tuple[str, ...] = (),
     say: Progress = print,
 ) -> list[Row]:
     """Run an experiment's grid and write its table and figures into ``out``; all rows of its results.jsonl.
 
-    ``parallel`` 0 is one run a core, or one run where there is a GPU. Raises ``ConfigError``, ``DataError``.
+    ``parallel`` 0 is one run a core, or one run where there is a GPU; ``threads`` 0 shares the cores out. Raises ``ConfigError``, ``DataError``.
     """
     experiment = get_experiment(name)
     chosen = objectives or experiment.objectives
@@ -55,7 +56,7 @@ def reproduce(
             seed=seed,
             image_size=image_size,
             minutes=minutes or experiment.minutes,
-            threads=max(1, cores // parallel),
+            threads=threads or max(1, cores // parallel),
             settings=settings,
         )
         for seed, objective in product(range(seeds), chosen)

@@ -80,7 +80,8 @@ class Atlas:
         size, over, wide = self.image_size, OVERSAMPLING, picture.astype(np.uint16)
         total = np.add.reduce([wide[row::over, column::over] for row in range(over) for column in range(over)])
         small = ((total + over * over // 2) // (over * over)).astype(np.uint8)
-        return small.reshape(COLUMNS, size, COLUMNS, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)[:count]
+        tiles: Pixels = small.reshape(COLUMNS, size, COLUMNS, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+        return tiles[:count]
 
 
 def import_pyvista() -> Any:
