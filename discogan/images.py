@@ -47,8 +47,8 @@ class PixelRange:
         return (images.float() - self.low) / (self.high - self.low)
 
 
-PIXEL_RANGES = {"sigmoid": PixelRange(0.0, 1.0), "tanh": PixelRange(-1.0, 1.0)}
-"""The pixel range that goes with each output activation of a generator."""
+PIXEL_RANGES = {"sigmoid": PixelRange(0.0, 1.0), "tanh": PixelRange(-1.0, 1.0), "linear": PixelRange(0.0, 1.0)}
+"""The pixel range that goes with each output activation of a generator; a linear one may leave it and is clipped."""
 
 
 def decode_image(source: Path | Image.Image, channels: int, background: str = "white") -> Image.Image:

@@ -120,10 +120,13 @@ def _precise(judgement: Judgement) -> Judgement:
     return judgement._replace(logits=judgement.logits.float())
 
 
-def build_model(config: Config) -> TranslationModel:
-    """Fresh networks for a configuration, initialised from PyTorch's current random state."""
+def build_model(config: Config, shapes: tuple[Shape, Shape] | None = None) -> TranslationModel:
+    """Fresh networks for a configuration, initialised from PyTorch's current random state.
+
+    They are for images of the configuration's size, or for data of other ``shapes`` (of A, of B).
+    """
     size = config.data.image_size
-    shape_a, shape_b = (config.data.channels_a, size, size), (config.data.channels_b, size, size)
+    shape_a, shape_b = shapes or ((config.data.channels_a, size, size), (config.data.channels_b, size, size))
     generator, discriminator = config.generator, config.discriminator
     generator_ab = _build(GENERATORS, generator, "generator", shape_a, shape_b)
     return TranslationModel(

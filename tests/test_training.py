@@ -310,9 +310,9 @@ def test_names_of_files_have_no_influence_beyond_their_order(domains, tmp_path):
 def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_path):
     trainer = new_trainer(domains, tmp_path / "run", "generator.stages=3", preset="official")
     trainer.train_step(1)
-    assert not trainer.objective.steps_discriminators(1)
-    assert all(parameter.grad is None for parameter in trainer.discriminators.parameters())
-    assert all(parameter.requires_grad for parameter in trainer.discriminators.parameters())
+    assert not trainer.learner.objective.steps_discriminators(1)
+    assert all(parameter.grad is None for parameter in trainer.learner.discriminators.parameters())
+    assert all(parameter.requires_grad for parameter in trainer.learner.discriminators.parameters())
 
 
 def test_outside_the_main_thread_signals_are_left_alone():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from discogan.errors import unknown_choice
 from discogan.experiments import Experiment
 from discogan.experiments.azimuth import Azimuth
+from discogan.experiments.toy import Toy
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "toy": Toy(),
     "car2car": Azimuth("car", "car"),
     "head2head": Azimuth("head", "head"),
     "chair2car": Azimuth("chair", "car"),

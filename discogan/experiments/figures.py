@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from discogan.experiments import Row
 from discogan.experiments.tables import ARROWS, groups
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 POINT = {"s": 9, "alpha": 0.35, "linewidths": 0}
 
@@ -30,19 +27,16 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
     files = []
     for stem, chosen in settings.items():
         chosen.sort(key=lambda row: objectives.index(row["objective"]))
-        figure, axes = plt.subplots(
-            2, len(chosen), figsize=(2.3 * len(chosen) + 0.6, 5), squeeze=False, sharex=True, sharey=True
-        )
+        figure = Figure(figsize=(2.3 * len(chosen) + 0.6, 5), layout="tight")
+        axes = figure.subplots(2, len(chosen), squeeze=False, sharex=True, sharey=True)
         for column, row in enumerate(chosen):
             for line, way in enumerate(ARROWS):
                 _scatter(axes[line][column], row, way)
         for line, arrow in enumerate(ARROWS.values()):
             axes[line][0].set_ylabel(f"{arrow}: output (degrees)")
         figure.supxlabel("azimuth of the input (degrees)", fontsize=10)
-        figure.tight_layout()
         files.append(folder / f"azimuths-{stem}.png")
         figure.savefig(files[-1], dpi=100)
-        plt.close(figure)
     return files
 
 

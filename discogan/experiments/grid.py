@@ -38,7 +38,8 @@ def reproduce(
 ) -> list[Row]:
     """Run an experiment's grid and write its table and figures into ``out``; all rows of its results.jsonl.
 
-    ``parallel`` 0 is one run a core, or one run where there is a GPU; ``threads`` 0 shares the cores out. Raises ``ConfigError``, ``DataError``.
+    ``parallel`` 0 is one run a core, or one run where there is a GPU; ``threads`` 0 shares the cores out.
+    Raises ``ConfigError``, ``DataError``.
     """
     experiment = get_experiment(name)
     chosen = objectives or experiment.objectives

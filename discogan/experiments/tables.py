@@ -62,9 +62,10 @@ def _spread(group: Sequence[Row], way: str, column: Column) -> dict[str, float]:
 
 
 def _setting(entry: dict[str, Any]) -> str:
-    size = f"{entry['image_size']} px, " if entry["image_size"] else ""
-    budget = f"{entry['minutes']:g} min on {entry['threads']} core" + "s" * (entry["threads"] > 1)
-    return f"{entry['data']}, {size}{budget}" + "".join(f", {setting}" for setting in entry["settings"])
+    size = f", {entry['image_size']} px" if entry["image_size"] else ""
+    minutes = f", {entry['minutes']:g} min" if entry["minutes"] else ""
+    cores = f", {entry['threads']} core" + "s" * (entry["threads"] > 1)
+    return f"{entry['data']}{size}{minutes}{cores}" + "".join(f", {setting}" for setting in entry["settings"])
 
 
 def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[str]:

@@ -47,10 +47,11 @@ def norm_layer(name: str, channels: int) -> nn.Module:
 
 
 def output_layer(name: str) -> nn.Module:
-    """``sigmoid`` for pixels in [0, 1], ``tanh`` for pixels in [-1, 1]."""
-    if name not in ("sigmoid", "tanh"):
-        raise unknown_choice("output", name, ("sigmoid", "tanh"))
-    return nn.Sigmoid() if name == "sigmoid" else nn.Tanh()
+    """``sigmoid`` for pixels in [0, 1], ``tanh`` for pixels in [-1, 1], ``linear`` for data without bounds."""
+    layers = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "linear": nn.Identity}
+    if name not in layers:
+        raise unknown_choice("output", name, layers)
+    return layers[name]()
 
 
 def image_side(shape: Shape, what: str) -> int:

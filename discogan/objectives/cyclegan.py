@@ -20,7 +20,7 @@ class ImageBuffer:
         self.images: Tensor | None = None
 
     def exchange(self, fakes: Tensor) -> Tensor:
-        """Fakes (N, C, H, W), each replaced at even odds by a past one, whose place it takes."""
+        """Fakes (N, ...), each replaced at even odds by a past one, whose place it takes."""
         if self.size == 0:
             return fakes
         kept = fakes[:0] if self.images is None else self.images
@@ -29,7 +29,7 @@ class ImageBuffer:
         fresh, beyond = fakes[room : room + self.size], fakes[room + self.size :]
         # Places without repetition: two fakes in one place would overwrite each other in no defined order.
         places = torch.randperm(self.size, device=fakes.device)[: len(fresh)]
-        swapped = (torch.rand(len(fresh), device=fakes.device) < 0.5).view(-1, 1, 1, 1)
+        swapped = (torch.rand(len(fresh), device=fakes.device) < 0.5).view(-1, *[1] * (fakes.dim() - 1))
         past = self.images[places]
         self.images[places] = torch.where(swapped, fresh, past)
         return torch.cat([fakes[:room], torch.where(swapped, past, fresh), beyond])

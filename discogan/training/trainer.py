@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from discogan import devices
-from discogan.checkpoint import (
-    NETWORKS,
-    Progress,
-    RunFolder,
-    State,
-    load_network,
-    load_optimiser_state,
-    optimiser_state,
-    read_progress,
-    read_tensors,
-)
+from discogan.checkpoint import NETWORKS, Progress, RunFolder, read_progress
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
 from discogan.data.store import ImageStore
 from discogan.errors import DivergedError
 from discogan.images import Pixels, draw_sheet
-from discogan.model import averaged_copy, build_model, update_average
-from discogan.objectives import Terms, build_objective
+from discogan.objectives import Terms
 from discogan.tracking import MetricsLog
+from discogan.training.learner import Learner
 from discogan.training.observer import Observer, Outcome, StepReport
 from discogan.training.signals import signals_caught
 
@@ -44,14 +31,8 @@ class Trainer:
     ) -> None:
         options = config.training
         self.config, self.run, self.stores, self.observer = config, run, stores, observer
-        self.device = devices.pick_device(options.device)
-        devices.seed_step(config.seed, -1)
-        self.model = build_model(config).to(self.device).train()
-        self.generators, self.discriminators = self.model.generators, self.model.discriminators
-        self.average = averaged_copy(self.generators) if options.ema_decay else None
-        self.objective = build_objective(config.objective)
-        self.generator_optimiser = self._adam(self.generators)
-        self.discriminator_optimiser = self._adam(self.discriminators)
+        self.learner = Learner(config)
+        self.model, self.device = self.learner.model, self.learner.device
         pixels_a, pixels_b = stores[0].pixels, stores[1].pixels
         self.batches = UnpairedBatches(pixels_a, pixels_b, options.batch_size, config.seed, config.data.flip)
         self.progress = Progress()
@@ -82,42 +63,11 @@ class Trainer:
 
     def train_step(self, step: int) -> Terms:
         """One optimiser step (counted from 0) on one batch of each domain; the terms, detached."""
-        devices.seed_step(self.config.seed, step)
-        steps_generators = self.objective.steps_generators(step)
         real_a, real_b = (
             self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
             for pixels in self.batches.batch(step)
         )
-        trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
-        terms: Terms = {}
-        if self.objective.steps_discriminators(step):
-            with self._autocast():
-                terms |= self.objective.discriminator_terms(self.model, trips, step)
-            _descend(self.discriminator_optimiser, terms)
-        if steps_generators:
-            # Frozen discriminators still pass gradients on to the images, and skip those of their weights.
-            self.discriminators.requires_grad_(False)
-            with self._autocast():
-                generator_terms = self.objective.generator_terms(self.model, trips, step)
-            _descend(self.generator_optimiser, generator_terms)
-            self.discriminators.requires_grad_(True)
-            terms |= generator_terms
-            if self.average is not None:
-                update_average(self.average, self.generators, self.config.training.ema_decay, step)
-        return {name: term.detach() for name, term in terms.items()}
-
-    def _adam(self, networks: torch.nn.Module) -> torch.optim.Adam:
-        options = self.config.training
-        return torch.optim.Adam(
-            networks.parameters(),
-            lr=options.learning_rate,
-            betas=(options.beta1, options.beta2),
-            weight_decay=options.weight_decay,
-            fused=self.device.type in ("cpu", "cuda"),
-        )
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return devices.autocast(self.device, self.config.training.precision)
+        return self.learner.step(real_a, real_b, step)
 
     def _due(self, every: int) -> bool:
         return self.progress.step % every == 0
@@ -166,7 +116,7 @@ class Trainer:
 
     def _draw_samples(self) -> None:
         """A sheet of fixed training images: A, A->B, A->B->A, then B likewise."""
-        networks = self.average if self.average is not None else self.generators
+        networks = self.learner.outside
         was_training = networks.training
         networks.eval()
         rows = self._sample_rows(networks, "A", "B") + self._sample_rows(networks, "B", "A")
@@ -189,17 +139,9 @@ class Trainer:
         return [(name, list(decode(batch).cpu().numpy())) for name, batch in zip(names, images, strict=True)]
 
     def _save(self) -> None:
-        """A checkpoint: the networks to use outside, and in training_state what only resuming needs."""
+        """A checkpoint, unless something in it is broken."""
         self._check_finite()
-        outside = self.average if self.average is not None else self.generators
-        files: dict[str, State] = {name: network.state_dict() for name, network in outside.items()}
-        files |= {name: network.state_dict() for name, network in self.discriminators.items()}
-        state = optimiser_state(self.generator_optimiser, "generator_optimiser")
-        state |= optimiser_state(self.discriminator_optimiser, "discriminator_optimiser")
-        state |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
-        state |= {f"generators.{name}": value for name, value in self.generators.state_dict().items()}
-        files["training_state"] = state
-        self.run.save_checkpoint(files, self.progress, self.config.training.keep_checkpoints)
+        self.run.save_checkpoint(self.learner.state(), self.progress, self.config.training.keep_checkpoints)
 
     def _check_finite(self) -> None:
         """Raises ``DivergedError`` before a broken state could become the newest checkpoint."""
@@ -216,23 +158,5 @@ class Trainer:
         checkpoint = self.run.last_checkpoint()
         if checkpoint is None:
             return
-        for name in NETWORKS:
-            state = read_tensors(checkpoint, name)
-            in_average = self.average is not None and name in self.average
-            load_network(self.average[name] if in_average else getattr(self.model, name), state, checkpoint)  # type: ignore[index]
-        state = read_tensors(checkpoint, "training_state")
-        load_network(self.generators, _below(state, "generators"), checkpoint)
-        load_optimiser_state(self.generator_optimiser, "generator_optimiser", state)
-        load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state)
-        self.objective.load_state_dict({k: v.to(self.device) for k, v in _below(state, "objective").items()})
+        self.learner.restore(checkpoint)
         self.progress = read_progress(checkpoint)
-
-
-def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> None:
-    optimiser.zero_grad()
-    torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-
-
-def _below(state: State, prefix: str) -> State:
-    return {key.removeprefix(prefix + "."): value for key, value in state.items() if key.startswith(prefix + ".")}

@@ -36,8 +36,8 @@ def test_generators_map_one_shape_to_the_other(name, size, channels_a, channels_
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", DISCRIMINATORS.entries())
 def test_discriminators_judge_each_image(name, size, channels):
-    for norm in ("batch", "instance", "none"):
-        network = build(DISCRIMINATORS, name, (channels, size, size), norm=norm)
+    for options in ({},) if name == "mlp" else ({"norm": norm} for norm in ("batch", "instance", "none")):
+        network = build(DISCRIMINATORS, name, (channels, size, size), **options)
         judgement = network(torch.randn(2, channels, size, size))
         assert judgement.logits.shape[:2] == (2, 1)
         assert name == "patch" or judgement.logits.shape == (2, 1)

@@ -1,0 +1,178 @@
+"""Two mixtures of Gaussians in the plane: which model reaches every mode? (DiscoGAN section 4.1, figure 4)"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from discogan.config import Config, load_config
+from discogan.devices import own_state
+from discogan.errors import ConfigError
+from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
+from discogan.experiments.toy_figures import draw_claim, draw_training, frame_steps
+from discogan.metrics.modes import modes
+from discogan.model import DIRECTIONS, TranslationModel
+from discogan.training.learner import Learner
+
+MODES = 10
+SETTINGS = (
+    "generator.name=mlp",
+    "generator.width=64",
+    "discriminator.name=mlp",
+    "discriminator.width=64",
+    "discriminator.layers=4",
+    "training.batch_size=128",
+    "training.learning_rate=5e-4",
+    "training.beta2=0.999",
+    "training.weight_decay=1e-5",
+    "training.precision=float32",
+)
+"""The same networks and optimiser for all objectives."""
+MODERN = ("objective.gamma=0.1",)
+"""A penalty for two numbers in place of thousands of pixels."""
+SHOWN_SEED = 0
+TEST_POINTS = 5000
+SHOWN_POINTS = 400
+GRID = 48
+EDGE = 1.6
+"""The background reaches this much beyond B's modes."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equal round Gaussians: ``centres`` (K, 2) and their common ``sigma``."""
+
+    centres: Tensor
+    sigma: float
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points (count, 2) and the mode of each (count,)."""
+        origins = torch.randint(len(self.centres), (count,), generator=generator)
+        return self.centres[origins] + self.sigma * torch.randn(count, 2, generator=generator), origins
+
+
+def ring(radius: float) -> Tensor:
+    """The centres of ten modes on a circle, (10, 2)."""
+    angles = 2 * torch.pi * torch.arange(MODES) / MODES
+    return radius * torch.stack([angles.cos(), angles.sin()], 1)
+
+
+A = Mixture(ring(1.0), 0.05)
+B = Mixture(ring(2.0), 0.03)
+
+
+@dataclass(frozen=True)
+class Toy(Experiment):
+    """Ten modes a side: the objectives and the steps that images have, on points and fully connected networks."""
+
+    minutes: float = 0.0
+    """0: as many steps as ``steps`` says."""
+    steps: int = 2500
+    summary: ClassVar[str] = "ten Gaussians in the plane to ten others: modes covered, collisions"  # type: ignore[misc]
+    own_data: ClassVar[str] = "mixtures"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("modes covered", "covered", 0),
+        Column("collisions", "collisions", 0, higher_is_better=False),
+        Column("within 3 sigma", "within_3_sigma"),
+        Column("round trip L1", "round_trip", 3, higher_is_better=False),
+    )
+
+    def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
+        if data is not None:
+            raise ConfigError("The toy experiment draws its own points; leave out --data.")
+        return folder
+
+    def run(self, job: Job, data: Path, folder: Path) -> Row:
+        directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
+        record = Recording(folder / "points" / f"{job.name}.npz") if job.seed == SHOWN_SEED else None
+        with own_state(job.threads):
+            learner = Learner(self.config(job), ((2,), (2,)))
+            step = self._learn(learner, job, record)
+            model = learner.model.eval()
+            model.generator_ab, model.generator_ba = learner.outside["generator_ab"], learner.outside["generator_ba"]
+            scores: Row = {way: score(model, way) for way in directions}
+        if record:
+            record.save()
+        return {**scores, "directions": list(directions), "steps": step}
+
+    def found(self, row: Row) -> bool:
+        return all(row[way]["covered"] == MODES and row[way]["collisions"] == 0 for way in row["directions"])
+
+    def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
+        return [draw_claim(folder), draw_training(folder)] if (folder / "points").exists() else []
+
+    def config(self, job: Job) -> Config:
+        """The objective's preset with fully connected networks and one optimiser for all."""
+        steps = f"objective.rate_steps={self.steps // 5}"
+        own = {"modern": MODERN, "official": (steps,)}.get(job.objective, ())
+        threads = f"training.threads={job.threads}"
+        return load_config(
+            job.objective, seed=job.seed, steps=self.steps, settings=(*SETTINGS, *own, threads, *job.settings)
+        )
+
+    def _learn(self, learner: Learner, job: Job, record: Recording | None) -> int:
+        """Train to the end of the budget; steps done."""
+        generator, size = torch.Generator().manual_seed(job.seed), learner.config.training.batch_size
+        end = time.monotonic() + 60 * job.minutes if job.minutes else math.inf
+        for step in range(self.steps):
+            if record and step in frame_steps(self.steps):
+                record.add(learner, step)
+            (points_a, _), (points_b, _) = A.sample(size, generator), B.sample(size, generator)
+            learner.step(points_a, points_b, step)
+            if time.monotonic() > end:
+                break
+        if record:
+            record.add(learner, step + 1)
+        return step + 1
+
+
+@torch.inference_mode()
+def score(model: TranslationModel, direction: str) -> dict[str, float]:
+    """Modes and round trip of a direction, on points of which no seed decides."""
+    source, target, back = (A, B, "b_to_a") if direction == "a_to_b" else (B, A, "a_to_b")
+    points, origins = source.sample(TEST_POINTS, torch.Generator().manual_seed(0))
+    translated = model.translate(points, direction)
+    returned = model.translate(translated, back)
+    round_trip = (returned - points).abs().mean().item()
+    return {**modes(translated, origins, target.centres, target.sigma), "round_trip": round_trip}
+
+
+class Recording:
+    """What the figures show of one run: points of A in B and what D_B says of the plane, from time to time."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.frames: list[tuple[int, Tensor, Tensor]] = []
+        self.points, self.origins = A.sample(SHOWN_POINTS, torch.Generator().manual_seed(1))
+        edge = B.centres.abs().max() * EDGE
+        line = torch.linspace(-edge, edge, GRID)
+        self.plane, self.edge = torch.cartesian_prod(line, line), float(edge)
+
+    @torch.no_grad()
+    def add(self, learner: Learner, step: int) -> None:
+        """Keep the state after ``step`` steps."""
+        translated = learner.outside["generator_ab"](self.points)
+        real = torch.sigmoid(learner.model.judge_b(self.plane).logits)
+        self.frames.append((step, translated.half(), real.reshape(GRID, GRID).T.half()))
+
+    def save(self) -> None:
+        """Write all frames to the file."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        steps, points, background = zip(*self.frames, strict=True)
+        np.savez_compressed(
+            self.file,
+            steps=np.array(steps),
+            points=torch.stack(points).numpy(),
+            background=torch.stack(background).numpy(),
+            origins=self.origins.numpy(),
+            centres=B.centres.numpy(),
+            edge=self.edge,
+        )

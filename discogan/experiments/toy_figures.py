@@ -1,0 +1,73 @@
+"""The paper's toy figure, and the same as an animation of the training, from the recorded runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+TITLES = {"gan": "GAN", "recon_gan": "GAN with a reconstruction loss", "discogan": "DiscoGAN", "modern": "modern"}
+FRAMES = 30
+FRAME_MILLISECONDS = 150
+
+
+def frame_steps(steps: int) -> set[int]:
+    """When to look: often at first, where most happens."""
+    return {round(steps * (place / FRAMES) ** 2) for place in range(FRAMES)}
+
+
+def draw_claim(folder: Path) -> Path:
+    """Points of A in B coloured by their mode, over D_B's output: the start, then each model at its end."""
+    runs = _runs(folder)
+    figure = Figure(figsize=(3.1 * (len(runs) + 1), 3.3), layout="tight")
+    axes = figure.subplots(1, len(runs) + 1, squeeze=False)
+    _draw(axes[0][0], next(iter(runs.values())), 0, "initial translations")
+    for place, (objective, run) in enumerate(runs.items(), start=1):
+        _draw(axes[0][place], run, -1, TITLES.get(objective, objective))
+    figure.savefig(folder / "toy.png", dpi=90)
+    return folder / "toy.png"
+
+
+def draw_training(folder: Path) -> Path:
+    """The same panels while they train, as toy.gif."""
+    runs, pictures = _runs(folder), []
+    figure = Figure(figsize=(2.6 * len(runs), 2.9), layout="tight")
+    canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, len(runs), squeeze=False)
+    for frame in range(min(len(run["steps"]) for run in runs.values())):
+        for place, (objective, run) in enumerate(runs.items()):
+            axes[0][place].clear()
+            _draw(axes[0][place], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
+        canvas.draw()  # type: ignore[no-untyped-call]
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call].convert("RGB")
+        pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+    durations = [FRAME_MILLISECONDS] * (len(pictures) - 1) + [3000]
+    pictures[0].save(folder / "toy.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    return folder / "toy.gif"
+
+
+def _runs(folder: Path) -> dict[str, Any]:
+    """The recorded run of each model that was run, in the paper's order."""
+    files = {name: sorted((folder / "points").glob(f"{name}-seed*.npz")) for name in TITLES}
+    return {name: dict(np.load(found[0])) for name, found in files.items() if found}
+
+
+def _draw(axes: Any, run: dict[str, Any], frame: int, title: str) -> None:
+    edge = float(run["edge"])
+    axes.imshow(
+        run["background"][frame].astype(np.float32),
+        extent=(-edge, edge, -edge, edge),
+        origin="lower",
+        cmap="Greys",
+        vmin=-0.4,
+        vmax=1.6,
+        interpolation="bilinear",
+    )
+    axes.scatter(*run["centres"].T, marker="x", color="black", s=60, linewidths=1)
+    points = run["points"][frame].astype(np.float32)
+    axes.scatter(*points.T, c=run["origins"], cmap="tab10", s=9, linewidths=0)
+    axes.set(xlim=(-edge, edge), ylim=(-edge, edge), xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10)

@@ -1,0 +1,107 @@
+"""What learns: the networks of a run, their optimisers, and one step of them on tensors of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from discogan import devices
+from discogan.checkpoint import State, load_network, load_optimiser_state, optimiser_state, read_tensors
+from discogan.config import Config
+from discogan.model import averaged_copy, build_model, update_average
+from discogan.networks import Shape
+from discogan.objectives import Terms, build_objective
+
+
+class Learner:
+    """Fresh networks for a configuration, for images of its size or for data of the ``shapes`` given.
+
+    Everything random follows from (seed, step), so a step can be repeated from its number alone.
+    """
+
+    def __init__(self, config: Config, shapes: tuple[Shape, Shape] | None = None) -> None:
+        options = config.training
+        self.config = config
+        self.device = devices.pick_device(options.device)
+        devices.seed_step(config.seed, -1)
+        self.model = build_model(config, shapes).to(self.device).train()
+        self.generators, self.discriminators = self.model.generators, self.model.discriminators
+        self.average = averaged_copy(self.generators) if options.ema_decay else None
+        self.objective = build_objective(config.objective)
+        self.generator_optimiser = self._adam(self.generators)
+        self.discriminator_optimiser = self._adam(self.discriminators)
+
+    @property
+    def outside(self) -> torch.nn.ModuleDict:
+        """The generators to use outside of training: averaged, where an average is kept."""
+        return self.average if self.average is not None else self.generators
+
+    def step(self, real_a: Tensor, real_b: Tensor, step: int) -> Terms:
+        """One optimiser step (counted from 0) on a batch of each domain, float (N, ...); the terms, detached."""
+        devices.seed_step(self.config.seed, step)
+        steps_generators = self.objective.steps_generators(step)
+        trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
+        terms: Terms = {}
+        if self.objective.steps_discriminators(step):
+            with self._autocast():
+                terms |= self.objective.discriminator_terms(self.model, trips, step)
+            _descend(self.discriminator_optimiser, terms)
+        if steps_generators:
+            # Frozen discriminators still pass gradients on to the images, and skip those of their weights.
+            self.discriminators.requires_grad_(False)
+            with self._autocast():
+                generator_terms = self.objective.generator_terms(self.model, trips, step)
+            _descend(self.generator_optimiser, generator_terms)
+            self.discriminators.requires_grad_(True)
+            terms |= generator_terms
+            if self.average is not None:
+                update_average(self.average, self.generators, self.config.training.ema_decay, step)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def state(self) -> dict[str, State]:
+        """Tensors by file and name: the networks to use outside, and in training_state what only resuming needs."""
+        files: dict[str, State] = {name: network.state_dict() for name, network in self.outside.items()}
+        files |= {name: network.state_dict() for name, network in self.discriminators.items()}
+        state = optimiser_state(self.generator_optimiser, "generator_optimiser")
+        state |= optimiser_state(self.discriminator_optimiser, "discriminator_optimiser")
+        state |= {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
+        state |= {f"generators.{name}": value for name, value in self.generators.state_dict().items()}
+        return {**files, "training_state": state}
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take back what ``state`` gave; raises ``RunError`` where the files are missing or do not fit."""
+        for networks in (self.outside, self.discriminators):
+            for name, network in networks.items():
+                load_network(network, read_tensors(checkpoint, name), checkpoint)
+        state = read_tensors(checkpoint, "training_state")
+        load_network(self.generators, _below(state, "generators"), checkpoint)
+        load_optimiser_state(self.generator_optimiser, "generator_optimiser", state)
+        load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state)
+        self.objective.load_state_dict({k: v.to(self.device) for k, v in _below(state, "objective").items()})
+
+    def _adam(self, networks: torch.nn.Module) -> torch.optim.Adam:
+        options = self.config.training
+        return torch.optim.Adam(
+            networks.parameters(),
+            lr=options.learning_rate,
+            betas=(options.beta1, options.beta2),
+            weight_decay=options.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return devices.autocast(self.device, self.config.training.precision)
+
+
+def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> None:
+    optimiser.zero_grad()
+    torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def _below(state: State, prefix: str) -> State:
+    return {key.removeprefix(prefix + "."): value for key, value in state.items() if key.startswith(prefix + ".")}
