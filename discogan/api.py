@@ -57,15 +57,16 @@ def resolve_config(
 ) -> Config:
     """A configuration from what the user gave; folders become absolute, so that a run resumes from anywhere."""
     config = load_config(preset, image_size=image_size, seed=seed, settings=settings, steps=steps, minutes=minutes)
-    source = {**config.source, **_folders(Path(a), Path(b) if b else None, config.source)}
-    return Config.from_dict({**config.to_dict(), "source": source})
+    return Config.from_dict({**config.to_dict(), "source": _source(Path(a), Path(b) if b else None, config.source)})
 
 
-def _folders(a: Path, b: Path | None, source: Table) -> Table:
-    """The source's paths; one folder that holds trainA and trainB is recognised."""
+def _source(a: Path, b: Path | None, source: Table) -> Table:
+    """The source for the folders given: two are simply that; one is a source's root, or holds trainA and trainB."""
     root = a.expanduser().resolve()
     if b is not None:
-        return {"a": str(root), "b": str(b.expanduser().resolve())}
-    if source["name"] == "folders" and not (root / "trainA").is_dir():
+        return {"name": "folders", "a": str(root), "b": str(b.expanduser().resolve())}
+    if source["name"] != "folders":
+        return {**source, "root": str(root)}
+    if not (root / "trainA").is_dir():
         raise ConfigError(f"{a} has no trainA and trainB; give two folders A B, or --set source.name=side_by_side.")
-    return {"root": str(root), "name": "train_ab" if source["name"] == "folders" else source["name"]}
+    return {"name": "train_ab", "root": str(root)}

@@ -143,11 +143,20 @@ def preset_names() -> list[str]:
     return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
 
 
+ABOUT = ("summary", "download", "layout")
+"""What a preset says of itself: one line; and of a data set, where people get it and how its folder looks."""
+
+
 def read_preset(name: str) -> Table:
-    """The preset's TOML as a table; raises ``ConfigError`` naming the choices."""
+    """The preset's TOML as a table, laid over its ``base`` preset; raises ``ConfigError`` naming the choices."""
     if name not in preset_names():
         raise unknown_choice("preset", name, preset_names())
-    return tomllib.loads((resources.files("discogan") / "presets" / f"{name}.toml").read_text("utf-8"))
+    table = tomllib.loads((resources.files("discogan") / "presets" / f"{name}.toml").read_text("utf-8"))
+    if "base" not in table:
+        return table
+    about = {key: table.pop(key) for key in ABOUT if key in table}
+    base = read_preset(table.pop("base"))
+    return {**_merge({key: value for key, value in base.items() if key not in ABOUT}, table), **about}
 
 
 def load_config(
@@ -160,7 +169,8 @@ def load_config(
     preset's ``[at.SIZE]`` tables apply at that image size.
     """
     table = read_preset(preset)
-    table.pop("summary", None)
+    for key in ABOUT:
+        table.pop(key, None)
     at_size = table.pop("at", {}).get(str(image_size), {})
     table = _merge({"source": {"name": "folders"}}, table, at_size, {"data": {"image_size": image_size}})
     given = {key: value for key, value in training.items() if value is not None}

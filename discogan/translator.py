@@ -169,6 +169,21 @@ class Translator:
         return self.model.translate_pixels(pixels, direction)
 
 
+def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator, str]]) -> list[list[Image.Image]]:
+    """Images through several translations in turn, each step's results the next one's inputs.
+
+    One run there and back shows what repeated application does (DiscoGAN section 4.3.1: A -> B -> A -> B), two runs
+    stack a second change on the first. A list for each step, after the one of the inputs as the first run sees them.
+    """
+    data = steps[0][0].config.data
+    shown: list[Sequence[Picture]] = [
+        [fit_image(as_image(image).convert("RGB"), data.image_size, data.fit) for image in images]
+    ]
+    for translator, direction in steps:
+        shown.append(translator.translate(list(shown[-1]), direction))
+    return [[as_image(image) for image in row] for row in shown]
+
+
 def check_direction(direction: str) -> None:
     """Raises ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
     if direction not in DIRECTIONS:

@@ -11,6 +11,7 @@ from cyclopts import App
 
 import discogan
 from discogan.cli import console
+from discogan.cli.chain import chain
 from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
@@ -26,7 +27,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, evaluate, reproduce, data, demo, info):
+for command in (train, translate, chain, evaluate, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

@@ -17,6 +17,24 @@ DIRECTION_ROWS = (
     ("L1", "l1", False),
     ("SSIM", "ssim", True),
 )
+EXTRA_ROWS = (
+    ("precision", "precision (1 is best)"),
+    ("recall", "recall (1 is best)"),
+    ("density", "density (1 is right)"),
+    ("coverage", "coverage (1 is best)"),
+    ("fid", "FID (0 is perfect)"),
+    ("kid", "KID (0 is perfect)"),
+    ("lpips", "LPIPS to the partner (0 is perfect)"),
+)
+AZIMUTH_ROWS = (
+    ("median_error", "median error in degrees, best offset and sign", 1),
+    ("median_error_as_is", "as it is", 1),
+    ("median_error_mirrored", "mirrored", 1),
+    ("identity_median_error", "identity", 1),
+    ("chance_median_error", "chance", 1),
+    ("regressor_error", "the regressor's own, on real images", 1),
+    ("circular_correlation_as_is", "circular correlation (1 or -1 is best)", 2),
+)
 
 
 def say(message: str) -> None:
@@ -50,8 +68,15 @@ def print_scores(scores: Mapping[str, Any]) -> None:
             ["round trip L1 (0 is perfect)", f"{values['round_trip_l1']:.3f}"],
             ["diversity (0 is collapsed, 1 is right)", f"{values['diversity']:.2f}"],
             ["sliced Wasserstein (0 is perfect)", f"{values['sliced_wasserstein']:.3f}"],
+            *([label, f"{values[key]:.3f}"] for key, label in EXTRA_ROWS if key in values),
         ]
         print_table("" if scores["paired"] else direction, ["without pairs", "run"], rows)
+
+
+def print_azimuths(scores: Mapping[str, Any]) -> None:
+    """How well azimuths follow those of the inputs, in both directions."""
+    rows = [[label, *(f"{scores[way][key]:.{digits}f}" for way in scores)] for key, label, digits in AZIMUTH_ROWS]
+    print_table("azimuth", ["", *scores], rows)
 
 
 @contextmanager

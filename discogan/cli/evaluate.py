@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_scores, say
+from discogan.cli.console import print_azimuths, print_scores, say
 
 
 def evaluate(
@@ -14,6 +14,10 @@ def evaluate(
     *,
     pairs_a: Path | None = None,
     pairs_b: Path | None = None,
+    azimuth_a: Path | None = None,
+    azimuth_b: Path | None = None,
+    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    inception: Path | None = None,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     device: str = "auto",
 ) -> None:
@@ -27,15 +31,32 @@ def evaluate(
         Test images of A; a true pair carries the same name in both folders.
     pairs_b
         Test images of B.
+    azimuth_a
+        Images of A with known azimuths, best of things that training never saw: a folder with labels.csv (name,azimuth)
+        or with files called IDENTITY_azDEGREES.
+    azimuth_b
+        The same of B.
+    metrics
+        Further metrics: coverage, fid, kid, and lpips where there are true pairs.
+    inception
+        Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
     json_file
         Write the scores to this file as well.
     device
         auto, cpu, cuda, mps.
     """
     from discogan import evaluation
+    from discogan.errors import DataError
 
-    scores = evaluation.evaluate(run, pairs_a, pairs_b, device=device)
+    if (azimuth_a is None) != (azimuth_b is None):
+        raise DataError("Azimuths need both folders; give --azimuth-a and --azimuth-b.")
+    scores = evaluation.evaluate(
+        run, pairs_a, pairs_b, metrics=metrics or (), inception_weights=inception, device=device
+    )
     print_scores(scores)
+    if azimuth_a is not None and azimuth_b is not None:
+        scores["azimuth"] = evaluation.evaluate_azimuth(run, azimuth_a, azimuth_b, device=device)
+        print_azimuths(scores["azimuth"])
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(scores, indent=2) + "\n", "utf-8")

@@ -23,6 +23,7 @@ def reproduce(
     parallel: int = 0,
     threads: int = 0,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    keep_runs: Annotated[bool, Parameter(negative="")] = False,
     list_all: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> None:
     """Run an experiment of the paper: a grid of objectives and seeds, then its table, figures and sheets.
@@ -51,6 +52,8 @@ def reproduce(
         CPU threads of each run; 0 is its share of the cores.
     settings
         part.option=value, for all runs.
+    keep_runs
+        Keep the run folders below OUT/runs, which are otherwise dropped once they are scored.
     list_all
         Show the experiments and stop.
     """
@@ -76,6 +79,7 @@ def reproduce(
         parallel=parallel,
         threads=threads,
         settings=tuple(settings or ()),
+        keep_runs=keep_runs,
         say=say,
     )
     say((out / "table.md").read_text("utf-8"))

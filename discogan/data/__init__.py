@@ -22,6 +22,8 @@ class Record:
     path: Path
     half: Literal["whole", "left", "right"] = "whole"
     dilate: bool = False
+    view: int | None = None
+    """Which azimuth of a MATLAB file of renders (``discogan.data.official_renders``)."""
 
 
 class Source(Protocol):
@@ -35,6 +37,13 @@ def build_source(table: Table) -> Source:
     """The source a configuration names, with its options; raises ``ConfigError``."""
     source: Source = SOURCES.resolve(table, "source")[1]
     return source
+
+
+def require_folder(folder: Path, download: str) -> Path:
+    """The folder; raises ``DataError`` saying what to download, and that it belongs there, where it is missing."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}; download {download} and unpack it so that the folder is there.")
+    return folder
 
 
 def folder_records(folder: Path) -> list[Record]:

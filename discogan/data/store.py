@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from discogan.data import Record
+from discogan.data.matlab import matlab_view
 from discogan.errors import DataError
 from discogan.files import sync, write_json, write_text
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
@@ -94,7 +95,8 @@ def open_store(
 
 def decode_record(record: Record, decoding: Decoding) -> Pixels:
     """One image as uint8 (image_size, image_size, channels); raises ``DataError`` when it is broken."""
-    image = decode_image(record.path, decoding.channels, decoding.background)
+    source = record.path if record.view is None else matlab_view(record.path, record.view)
+    image = decode_image(source, decoding.channels, decoding.background)
     if record.half != "whole":
         middle = image.width // 2
         left, right = (0, middle) if record.half == "left" else (middle, image.width)
@@ -219,7 +221,9 @@ def _stat_line(record: Record) -> str:
         status = record.path.stat()
     except OSError:
         return f"{absolute}|missing\n"
-    return f"{absolute}|{record.name}|{record.half}|{record.dilate}|{status.st_size}|{status.st_mtime_ns}\n"
+    return (
+        f"{absolute}|{record.name}|{record.half}|{record.dilate}|{record.view}|{status.st_size}|{status.st_mtime_ns}\n"
+    )
 
 
 def _content_line(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from discogan.data import Record, build_source, folder_records
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
+from discogan.evaluation.extra import extra_scores
 from discogan.images import Pixels
 from discogan.metrics import as_rgb
 from discogan.metrics.diversity import diversity
@@ -29,14 +31,21 @@ UNPAIRED_IMAGES = 1024
 
 
 def evaluate(
-    run: str | Path, pairs_a: str | Path | None = None, pairs_b: str | Path | None = None, *, device: str = "auto"
+    run: str | Path,
+    pairs_a: str | Path | None = None,
+    pairs_b: str | Path | None = None,
+    *,
+    metrics: Sequence[str] = (),
+    inception_weights: str | Path | None = None,
+    device: str = "auto",
 ) -> Scores:
     """Score a run in both directions: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
 
     With both folders of true pairs (same relative name, the suffix apart, in each): ``top_1``, ``top_5``,
     ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
     and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
-    ``sliced_wasserstein``, on those images or else on the run's own. Raises ``DataError``, ``RunError``.
+    ``sliced_wasserstein``, on those images or else on the run's own. ``metrics`` adds coverage, fid, kid or lpips
+    (``discogan.evaluation.extra``). Raises ``ConfigError``, ``DataError``, ``RunError``.
     """
     if (pairs_a is None) != (pairs_b is None):
         raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
@@ -53,6 +62,11 @@ def evaluate(
     for direction in DIRECTIONS:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
         scores[direction] = score_direction(model, source, target, direction, paired)
+        if metrics:
+            images, weights = as_unit(model.translate_pixels(source, direction)), inception_weights
+            scores[direction] |= extra_scores(
+                metrics, images, as_unit(target), paired=paired, weights=Path(weights) if weights else None
+            )
     return scores
 
 

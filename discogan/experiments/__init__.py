@@ -67,8 +67,8 @@ class Experiment(ABC):
         """Train and score one run; runs in a process of its own. The row must hold what the figures need."""
 
     @abstractmethod
-    def found(self, row: Row) -> bool:
-        """Whether this run found the relation, in every direction that its objective trains."""
+    def found(self, row: Row) -> bool | None:
+        """Whether this run found the relation in every direction that its objective trains; None where none can say."""
 
     @abstractmethod
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
+from discogan.checkpoint import load_model
+from discogan.data import folder_records
 from discogan.data.labels import labelled_images
-from discogan.data.store import Decoding
+from discogan.data.store import Decoding, open_store
+from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation import evaluate_azimuth, load_regressor
+from discogan.evaluation.scores import domain_decoding
 from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_azimuths
 from discogan.experiments.images import job_config, train_job, write_sheet
@@ -79,13 +85,18 @@ class Azimuth(Experiment):
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
         preset = PRESETS.get(job.objective, job.objective)
-        run, steps = train_job(job, job_config(job, data, preset, SETTINGS.get(job.objective, ())), folder)
+        source = {"name": "folders", "a": str(data / "train_a"), "b": str(data / "train_b")}
+        run, steps = train_job(job, job_config(job, source, preset, SETTINGS.get(job.objective, ())), folder)
         regressors = _regressor(data, job.image_size, "a"), _regressor(data, job.image_size, "b")
-        tests = data / "test_a", data / "test_b"
-        scores = evaluate_azimuth(run, *tests, regressors=regressors, directions=directions, device="cpu")
-        title = f"{job.experiment}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
-        write_sheet(run, tests, directions, folder / "sheets" / f"{job.name}.png", title)
-        shutil.rmtree(run)
+        folders = data / "test_a", data / "test_b"
+        scores = evaluate_azimuth(run, *folders, regressors=regressors, directions=directions, device="cpu")
+        model, config = load_model(run, pick_device("cpu"))
+        tests = [
+            np.array(open_store(folder_records(part), domain_decoding(config, domain)).pixels)
+            for domain, part in zip("ab", folders, strict=True)
+        ]
+        title = f"{job.experiment} on {job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
+        write_sheet(model, tests, directions, folder / "sheets" / f"{job.name}.png", title, times=1)
         return {**scores, "directions": list(directions), "steps": steps}
 
     def found(self, row: Row) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from discogan.config import preset_names, read_preset
 from discogan.errors import unknown_choice
 from discogan.experiments import Experiment
 from discogan.experiments.azimuth import Azimuth
+from discogan.experiments.photographs import Photographs
 from discogan.experiments.toy import Toy
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -17,6 +19,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "head2head_full": Azimuth("head", "head", full_turn=True),
     "chair2car_full": Azimuth("chair", "car", full_turn=True),
     "car2head_full": Azimuth("car", "head", full_turn=True),
+    "folders": Photographs(),
+    **{name: Photographs(name) for name in preset_names() if "download" in read_preset(name)},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, fields
@@ -16,6 +17,7 @@ import torch
 from discogan.errors import unknown_choice
 from discogan.experiments import Experiment, Job, Progress, Row
 from discogan.experiments.catalogue import get_experiment
+from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
 from discogan.training import made_with
 
@@ -34,6 +36,7 @@ def reproduce(
     parallel: int = 0,
     threads: int = 0,
     settings: tuple[str, ...] = (),
+    keep_runs: bool = False,
     say: Progress = print,
 ) -> list[Row]:
     """Run an experiment's grid and write its table and figures into ``out``; all rows of its results.jsonl.
@@ -62,20 +65,22 @@ def reproduce(
         )
         for seed, objective in product(range(seeds), chosen)
     ]
-    run_jobs(experiment, jobs, prepared, out, parallel, say)
+    run_jobs(experiment, jobs, prepared, out, parallel, keep_runs, say)
     return summarise(experiment, out, say)
 
 
-def run_jobs(experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int, say: Progress) -> None:
+def run_jobs(
+    experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int, keep_runs: bool, say: Progress
+) -> None:
     """Run the jobs that have no result yet, ``parallel`` at a time."""
     results = out / RESULTS
     waiting = [job for job in jobs if job not in finished_jobs(results)]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
-    for row in _run_all(experiment, waiting, data, out, parallel):
+    for row in _run_all(experiment, waiting, data, out, parallel, keep_runs):
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        found = "found" if experiment.found(row) else "not found"
-        say(f"{row['objective']} seed {row['seed']}: {found}  {_scores_line(experiment, row)}")
+        verdict = {True: "found  ", False: "not found  ", None: ""}[experiment.found(row)]
+        say(f"{row['objective']} seed {row['seed']}: {verdict}{_scores_line(experiment, row)}")
 
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
@@ -104,20 +109,25 @@ def finished_jobs(file: Path) -> set[Job]:
     return {Job(**{**row, "settings": tuple(row["settings"])}) for row in rows}
 
 
-def _run_all(experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int) -> Iterator[Row]:
+def _run_all(
+    experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int, keep_runs: bool
+) -> Iterator[Row]:
     """Rows as they are finished; each job has a fresh process, so that none inherits another's state."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(parallel, mp_context=context, max_tasks_per_child=1)
     try:
-        pending: list[Future[Row]] = [pool.submit(_run_one, experiment, job, data, out) for job in jobs]
+        pending: list[Future[Row]] = [pool.submit(_run_one, experiment, job, data, out, keep_runs) for job in jobs]
         for future in as_completed(pending):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _run_one(experiment: Experiment, job: Job, data: Path, out: Path) -> Row:
-    return {**asdict(job), **experiment.run(job, data, out), **made_with(), "machine": _machine()}
+def _run_one(experiment: Experiment, job: Job, data: Path, out: Path, keep_runs: bool) -> Row:
+    row = {**asdict(job), **experiment.run(job, data, out), **made_with(), "machine": _machine()}
+    if not keep_runs:
+        shutil.rmtree(run_folder(job, out), ignore_errors=True)
+    return row
 
 
 def _machine() -> Row:
@@ -129,5 +139,6 @@ def _scores_line(experiment: Experiment, row: Row) -> str:
     parts: Iterable[str] = (
         f"{column.title} " + " / ".join(f"{row[way][column.key]:.{column.digits}f}" for way in row["directions"])
         for column in experiment.columns
+        if column.key in row["a_to_b"]
     )
     return ", ".join(parts)

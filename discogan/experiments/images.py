@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from discogan.checkpoint import RunFolder, load_model
-from discogan.config import Config, load_config
-from discogan.data import folder_records
-from discogan.data.store import open_store
-from discogan.devices import pick_device
+from discogan.checkpoint import RunFolder
+from discogan.config import Config, Table, load_config
 from discogan.errors import RunError
-from discogan.evaluation.scores import domain_decoding
 from discogan.experiments import Job
-from discogan.images import draw_sheet
+from discogan.images import Pixels, draw_sheet
+from discogan.model import DIRECTIONS, Direction, TranslationModel
 from discogan.training import resume, train
 
 SMALL = ("generator.width=16", "discriminator.width=16", "training.batch_size=16")
@@ -31,9 +29,9 @@ QUIET = (
 SHOWN = 12
 
 
-def job_config(job: Job, data: Path, preset: str, settings: Sequence[str] = ()) -> Config:
-    """The preset made small, with the experiment's and then the user's settings, on DATA/train_a and train_b."""
-    return load_config(
+def job_config(job: Job, source: Table, preset: str, settings: Sequence[str] = ()) -> Config:
+    """The preset made small, with the experiment's and then the user's settings, on the source's images."""
+    config = load_config(
         preset,
         image_size=job.image_size,
         seed=job.seed,
@@ -43,33 +41,44 @@ def job_config(job: Job, data: Path, preset: str, settings: Sequence[str] = ()) 
             *settings,
             *QUIET,
             f"training.threads={job.threads}",
-            f"source.a={data / 'train_a'}",
-            f"source.b={data / 'train_b'}",
             *job.settings,
         ),
     )
+    return replace(config, source=source)
 
 
 def train_job(job: Job, config: Config, out: Path) -> tuple[Path, int]:
     """Train a job in OUT/runs, or go on with it; the run folder and its steps. Raises ``RunError`` when interrupted."""
-    run = out / "runs" / f"{job.name}-{job.image_size}px-{job.minutes:g}min"
+    run = run_folder(job, out)
     outcome = resume(run) if RunFolder(run).last_checkpoint() else train(config, _empty(run))
     if outcome.ended == "interrupted":
         raise RunError(f"{job.name} was stopped at step {outcome.step:,}; the same command goes on from there.")
     return run, outcome.step
 
 
-def write_sheet(run: Path, tests: Sequence[Path], directions: Sequence[str], file: Path, title: str) -> None:
-    """Test images of each domain above what the run makes of them."""
-    model, config = load_model(run, pick_device("cpu"))
+def run_folder(job: Job, out: Path) -> Path:
+    """Where a job trains."""
+    return out / "runs" / "-".join([job.name, f"{job.image_size}px", f"{job.minutes:g}min", *job.settings])
+
+
+def write_sheet(
+    model: TranslationModel,
+    tests: Sequence[Pixels],
+    directions: Sequence[Direction],
+    file: Path,
+    title: str,
+    times: int,
+) -> None:
+    """Some test images of A and of B, uint8 (N, H, W, C), and what they become when translated ``times`` over."""
     rows = []
     for direction in directions:
-        one, other = ("a", "b") if direction == "a_to_b" else ("b", "a")
-        records = folder_records(tests["ab".index(one)])
-        chosen = [records[place] for place in np.linspace(0, len(records) - 1, SHOWN).astype(int)]
-        pixels = np.array(open_store(chosen, domain_decoding(config, one)).pixels)
-        translated = model.translate_pixels(pixels, direction)
-        rows += [(f"{one.upper()}, unseen", list(pixels)), (f"{one.upper()} to {other.upper()}", list(translated))]
+        ways = [direction, "b_to_a" if direction == "a_to_b" else "a_to_b"] * times
+        images = tests[DIRECTIONS.index(direction)]
+        images = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
+        rows.append((f"{direction[0].upper()}, unseen", list(images)))
+        for done, way in enumerate(ways[:times], start=1):
+            images = model.translate_pixels(images, way)
+            rows.append((" to ".join(step[0].upper() for step in ways[: done + 1]), list(images)))
     file.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(rows, title, cell_pixels=64).save(file)
 

@@ -32,9 +32,12 @@ def summary(experiment: Experiment, rows: Sequence[Row]) -> list[dict[str, Any]]
                 **{name: first[name] for name in SETTING},
                 "objective": first["objective"],
                 "runs": len(group),
-                "found": sum(map(experiment.found, group)),
+                "found": _found(experiment, group),
                 "steps": statistics.median(row["steps"] for row in group),
-                **{way: {c.key: _spread(group, way, c) for c in experiment.columns} for way in first["directions"]},
+                **{
+                    way: {c.key: _spread(group, way, c) for c in experiment.columns if c.key in first[way]}
+                    for way in first["directions"]
+                },
             }
         )
     return entries
@@ -56,6 +59,11 @@ def groups(rows: Sequence[Row]) -> list[list[Row]]:
     return [sorted(group, key=lambda row: row["seed"]) for group in made.values()]
 
 
+def _found(experiment: Experiment, group: Sequence[Row]) -> int | None:
+    verdicts = [experiment.found(row) for row in group]
+    return None if None in verdicts else sum(map(bool, verdicts))
+
+
 def _spread(group: Sequence[Row], way: str, column: Column) -> dict[str, float]:
     values = [row[way][column.key] for row in group]
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
@@ -74,13 +82,13 @@ def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[st
     order = {name: place for place, name in enumerate(experiment.objectives)}
     for entry in sorted(entries, key=lambda entry: order.get(entry["objective"], len(order))):
         cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in experiment.columns]
-        found = f"{entry['found']} of {entry['runs']}"
+        found = "-" if entry["found"] is None else f"{entry['found']} of {entry['runs']}"
         lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {entry['steps']:,.0f} |")
     return lines
 
 
 def _cell(entry: dict[str, Any], way: str, column: Column) -> str:
-    if way not in entry:
+    if column.key not in entry.get(way, {}):
         return "-"
     values, digits = entry[way][column.key], column.digits
     worst, best = ("min", "max") if column.higher_is_better else ("max", "min")

@@ -65,8 +65,8 @@ def ring(radius: float) -> Tensor:
     return radius * torch.stack([angles.cos(), angles.sin()], 1)
 
 
-A = Mixture(ring(1.0), 0.05)
-B = Mixture(ring(2.0), 0.03)
+A = Mixture(ring(0.2), 0.02)
+B = Mixture(ring(3.0), 0.1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Toy(Experiment):
 
     minutes: float = 0.0
     """0: as many steps as ``steps`` says."""
-    steps: int = 2500
+    steps: int = 3000
     summary: ClassVar[str] = "ten Gaussians in the plane to ten others: modes covered, collisions"  # type: ignore[misc]
     own_data: ClassVar[str] = "mixtures"
     columns: ClassVar[tuple[Column, ...]] = (
@@ -160,8 +160,8 @@ class Recording:
     def add(self, learner: Learner, step: int) -> None:
         """Keep the state after ``step`` steps."""
         translated = learner.outside["generator_ab"](self.points)
-        real = torch.sigmoid(learner.model.judge_b(self.plane).logits)
-        self.frames.append((step, translated.half(), real.reshape(GRID, GRID).T.half()))
+        logits = learner.model.judge_b(self.plane).logits
+        self.frames.append((step, translated.half(), logits.reshape(GRID, GRID).T.half()))
 
     def save(self) -> None:
         """Write all frames to the file."""

@@ -42,7 +42,7 @@ def draw_training(folder: Path) -> Path:
             axes[0][place].clear()
             _draw(axes[0][place], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
         canvas.draw()  # type: ignore[no-untyped-call]
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call].convert("RGB")
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
         pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
     durations = [FRAME_MILLISECONDS] * (len(pictures) - 1) + [3000]
     pictures[0].save(folder / "toy.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
@@ -56,14 +56,16 @@ def _runs(folder: Path) -> dict[str, Any]:
 
 
 def _draw(axes: Any, run: dict[str, Any], frame: int, title: str) -> None:
-    edge = float(run["edge"])
+    edge, logits = float(run["edge"]), run["background"][frame].astype(np.float32)
+    # Relativistic logits mean something only beside others, so each panel runs from its least real to its most.
+    shade = np.interp(logits, np.percentile(logits, [2, 98]), [0.0, 1.0])
     axes.imshow(
-        run["background"][frame].astype(np.float32),
+        shade,
         extent=(-edge, edge, -edge, edge),
         origin="lower",
-        cmap="Greys",
-        vmin=-0.4,
-        vmax=1.6,
+        cmap="Greys_r",
+        vmin=-1.5,
+        vmax=1.0,
         interpolation="bilinear",
     )
     axes.scatter(*run["centres"].T, marker="x", color="black", s=60, linewidths=1)

@@ -1,0 +1,33 @@
+"""FaceScrub (Ng and Winkler 2014): actors against actresses."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from discogan.data import Record, folder_records, require_folder
+from discogan.errors import DataError
+from discogan.registry import SOURCES
+
+TEST_COUNT = 200
+
+
+@SOURCES.register("facescrub")
+@dataclass(frozen=True)
+class FaceScrub:
+    """ROOT/actors/face and ROOT/actresses/face: cropped faces of men and of women."""
+
+    root: str
+    """The folder that holds actors and actresses."""
+    split: Literal["train", "test"] = "train"
+    """The last 200 faces of each are the test part, as in the official code."""
+
+    def records(self) -> tuple[list[Record], list[Record]]:
+        return self._faces("actors"), self._faces("actresses")
+
+    def _faces(self, name: str) -> list[Record]:
+        folder = require_folder(Path(self.root) / name / "face", "FaceScrub's cropped faces")
+        files = folder_records(folder)
+        part = files[:-TEST_COUNT] if self.split == "train" else files[-TEST_COUNT:]
+        if not part:
+            raise DataError(f"{folder} has {len(files)} faces, of which the last {TEST_COUNT} are the test part.")
+        return part

@@ -1,0 +1,26 @@
+"""Handbags against shoes: the photographs of edges2handbags and edges2shoes (DiscoGAN section 4.3)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from discogan.data import Record, folder_records, require_folder
+from discogan.registry import SOURCES
+
+
+@SOURCES.register("handbags_shoes")
+@dataclass(frozen=True)
+class HandbagsShoes:
+    """The right halves of ROOT/edges2handbags/train and ROOT/edges2shoes/train; no pair exists."""
+
+    root: str
+    """The folder that holds edges2handbags and edges2shoes."""
+    split: Literal["train", "val"] = "train"
+    """Which part of both sets."""
+
+    def records(self) -> tuple[list[Record], list[Record]]:
+        return self._photographs("edges2handbags"), self._photographs("edges2shoes")
+
+    def _photographs(self, name: str) -> list[Record]:
+        folder = require_folder(Path(self.root) / name / self.split, f"{name} (pix2pix data sets)")
+        return [Record(file.name, file.path, "right") for file in folder_records(folder)]

@@ -1,0 +1,38 @@
+"""Metrics that are asked for by name: slower, or with networks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from discogan.errors import ConfigError, unknown_choice
+from discogan.metrics.coverage import coverage
+from discogan.metrics.inception import fid, inception, kid
+from discogan.metrics.perceptual import lpips
+
+EXTRA = ("coverage", "fid", "kid", "lpips")
+
+
+def extra_scores(
+    names: Sequence[str], images: Tensor, real: Tensor, *, paired: bool, weights: Path | None = None
+) -> dict[str, float]:
+    """The metrics ``names`` of translations and real images, float RGB (N, 3, H, W) in [0, 1].
+
+    ``weights`` is a file of Inception's weights, PyTorch's hub cache unless given. Raises ``ConfigError`` for
+    another name, for LPIPS without true pairs, and where weights or libraries are missing.
+    """
+    for name in names:
+        if name not in EXTRA:
+            raise unknown_choice("metric", name, EXTRA)
+    if "lpips" in names and not paired:
+        raise ConfigError("LPIPS compares true pairs; give --pairs-a and --pairs-b, or leave it out.")
+    network = inception(weights) if {"fid", "kid"} & set(names) else None
+    scores: dict[str, float] = {}
+    for name in names:
+        if name in ("fid", "kid"):
+            scores |= (fid if name == "fid" else kid)(images, real, network)
+        else:
+            scores |= (coverage if name == "coverage" else lpips)(images, real)
+    return scores

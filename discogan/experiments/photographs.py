@@ -1,0 +1,108 @@
+"""Photographs: translated there and back again, scored against true pairs where they exist (DiscoGAN section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from discogan.checkpoint import load_model
+from discogan.config import Table, read_preset
+from discogan.data import Record, build_source
+from discogan.data.store import open_store
+from discogan.devices import pick_device
+from discogan.errors import ConfigError
+from discogan.evaluation.scores import domain_decoding, pair_records, score_direction
+from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
+from discogan.experiments.images import job_config, train_job, write_sheet
+from discogan.images import Pixels
+from discogan.model import DIRECTIONS
+
+TEST_SPLITS = {"side_by_side": "val", "handbags_shoes": "val"}
+MOST = 1024
+"""Test images scored of each domain, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Photographs(Experiment):
+    """The data set that ``preset`` names, or any DATA with train_a, train_b, test_a and test_b (pairs by name)."""
+
+    preset: str = ""
+    minutes: float = 2.0
+    own_data: ClassVar[str] = ""
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("top-1", "top_1"),
+        Column("identity's top-1", "identity_top_1"),
+        Column("SSIM", "ssim"),
+        Column("diversity", "diversity"),
+        Column("sliced Wasserstein", "sliced_wasserstein", 3, higher_is_better=False),
+        Column("round trip L1", "round_trip_l1", 3, higher_is_better=False),
+    )
+
+    @property
+    def summary(self) -> str:  # type: ignore[override]
+        """A line for the list."""
+        about = read_preset(self.preset) if self.preset else {}
+        layout = about.get("layout", "DATA/train_a, train_b, test_a and test_b")
+        name = str(about.get("summary", "any two folders of images")).partition(",")[0]
+        return f"{name}; --data ROOT with {layout}"
+
+    def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        if data is None:
+            download = read_preset(self.preset)["download"] if self.preset else "or make such folders"
+            raise ConfigError(f"This experiment needs data: {self.summary}; download {download}.")
+        build_source(self._source(data, "train")).records()
+        return data.resolve()
+
+    def run(self, job: Job, data: Path, folder: Path) -> Row:
+        directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
+        run, steps = train_job(job, job_config(job, self._source(data, "train"), job.objective), folder)
+        model, config = load_model(run, pick_device("cpu"))
+        records, paired = self._tests(data)
+        tests: list[Pixels] = [
+            np.array(open_store(_some(listed), domain_decoding(config, domain)).pixels)
+            for domain, listed in zip("ab", records, strict=True)
+        ]
+        ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
+        scores: Row = {way: score_direction(model, *ends[way], way, paired) for way in directions}
+        title = f"{job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
+        write_sheet(model, tests, directions, folder / "sheets" / f"{job.name}.png", title, times=3)
+        return {**scores, "directions": list(directions), "steps": steps, "paired": paired}
+
+    def found(self, row: Row) -> bool | None:
+        """With true pairs: whether top-1 is at least halfway from what the identity scores to all right."""
+        if not row["paired"]:
+            return None
+        ways = [row[way] for way in row["directions"]]
+        return all(scores["top_1"] >= (1 + scores["identity_top_1"]) / 2 for scores in ways)
+
+    def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
+        return sorted((folder / "sheets").glob("*.png"))
+
+    def _source(self, data: Path, split: str) -> Table:
+        if not self.preset:
+            return {"name": "folders", "a": str(data / f"{split}_a"), "b": str(data / f"{split}_b")}
+        source = read_preset(self.preset)["source"]
+        return {**source, "root": str(data), "split": "train" if split == "train" else split_name(source["name"])}
+
+    def _tests(self, data: Path) -> tuple[tuple[list[Record], list[Record]], bool]:
+        """Test images of both domains, and whether row i of one belongs to row i of the other."""
+        if self.preset:
+            source = self._source(data, "test")
+            return build_source(source).records(), source["name"] == "side_by_side"
+        if (data / "test_a").is_dir() and (data / "test_b").is_dir():
+            return pair_records(data / "test_a", data / "test_b"), True
+        return build_source(self._source(data, "train")).records(), False
+
+
+def split_name(source: str) -> str:
+    """What a source calls its test part."""
+    return TEST_SPLITS.get(source, "test")
+
+
+def _some(records: Sequence[Record]) -> Sequence[Record]:
+    return records[:: 1 + (len(records) - 1) // MOST]
