@@ -19,6 +19,7 @@ from discogan.experiments import Experiment, Job, Progress, Row
 from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
+from discogan.files import write_text
 from discogan.training import made_with
 
 RESULTS = "results.jsonl"
@@ -74,7 +75,10 @@ def run_jobs(
 ) -> None:
     """Run the jobs that have no result yet, ``parallel`` at a time."""
     results = out / RESULTS
-    waiting = [job for job in jobs if job not in finished_jobs(results)]
+    # Rewritten whole, so that the next line does not join one that a kill tore.
+    write_text(results, "".join(json.dumps(row) + "\n" for row in read_results(results)))
+    done = finished_jobs(results)
+    waiting = [job for job in jobs if job not in done]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
     for row in _run_all(experiment, waiting, data, out, parallel, keep_runs):
         with results.open("a", encoding="utf-8") as file:

@@ -1,0 +1,76 @@
+"""Angles compared as angles, and a regressor that knows what it does not know."""
+
+import pytest
+import torch
+
+from discogan.errors import DataError
+from discogan.metrics.azimuth import angle_between, azimuth, best_offset, circular_correlation, fit_regressor
+
+
+@pytest.fixture
+def inputs():
+    return torch.arange(-75.0, 76.0, 15.0).repeat(9)
+
+
+def test_angles_wrap():
+    assert angle_between(torch.tensor([179.0, 350.0]), torch.tensor([-179.0, 10.0])).tolist() == [-2.0, -20.0]
+    assert best_offset(torch.tensor([170.0, 180.0]), torch.tensor([-170.0, -160.0]))[0] == 0
+
+
+def test_the_same_turned_and_mirrored_azimuths_are_found(inputs):
+    for outputs, mirrored in ((inputs, 0), (inputs + 200, 0), (-inputs, 1), (33 - inputs, 1)):
+        scores = azimuth(outputs, inputs)
+        assert scores["median_error"] == pytest.approx(0, abs=1e-4)
+        assert scores["circular_correlation"] == pytest.approx(1)
+        assert scores["is_mirrored"] == mirrored
+    assert azimuth(inputs, inputs)["circular_correlation_mirrored"] == pytest.approx(-1)
+    assert azimuth(inputs + 200, inputs)["offset"] == 160
+
+
+def test_noise_and_collapse_are_no_better_than_chance(inputs):
+    noise = torch.rand(len(inputs), generator=torch.Generator().manual_seed(0)) * 360
+    scores = azimuth(noise, inputs)
+    assert scores["median_error"] > 0.7 * scores["chance_median_error"]
+    assert abs(scores["circular_correlation"]) < 0.35
+    collapsed = azimuth(torch.zeros_like(inputs), inputs)
+    assert collapsed["circular_correlation"] == 0
+    assert collapsed["median_error"] == collapsed["chance_median_error"] > 30
+
+
+def test_scores_lie_between_for_noisy_angles(inputs):
+    errors = [
+        azimuth(inputs + spread * torch.randn(len(inputs), generator=torch.Generator().manual_seed(1)), inputs)
+        for spread in (5, 20, 60)
+    ]
+    assert [score["median_error"] for score in errors] == sorted(score["median_error"] for score in errors)
+    assert 0.2 < errors[2]["circular_correlation"] < errors[0]["circular_correlation"] < 1
+
+
+def test_circular_correlation_ignores_offsets():
+    one, other = torch.randn(2, 50, generator=torch.Generator().manual_seed(2)) * 40
+    assert circular_correlation(one + 77, other) == pytest.approx(circular_correlation(one, other))
+    assert circular_correlation(-one, other) == pytest.approx(-circular_correlation(one, other))
+
+
+def bars(degrees):
+    """White images with a dark spot in the direction of the angle."""
+    grid = torch.linspace(-1, 1, 32)
+    y, x = torch.meshgrid(grid, grid, indexing="ij")
+    turn = degrees.deg2rad()[:, None, None]
+    spot = ((x - 0.6 * turn.sin()) ** 2 + (y - 0.6 * turn.cos()) ** 2) < 0.06
+    return 1 - 0.8 * spot.float()[:, None]
+
+
+def test_a_regressor_reads_azimuths_it_can_see_and_says_when_it_cannot():
+    degrees = torch.rand(240, generator=torch.Generator().manual_seed(3)) * 360 - 180
+    identities = [str(number % 24) for number in range(240)]
+    fitted = fit_regressor(bars(degrees), degrees, identities)
+    assert fitted.test_error < 10
+    assert fitted.test_images == 60
+    blind = fit_regressor(torch.rand(240, 1, 32, 32), degrees, identities)
+    assert blind.test_error > 50
+
+
+def test_a_regressor_needs_two_identities():
+    with pytest.raises(DataError, match="two identities"):
+        fit_regressor(torch.rand(4, 3, 32, 32), torch.zeros(4), ["one"] * 4)
