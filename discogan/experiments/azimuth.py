@@ -17,9 +17,9 @@ from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation import evaluate_azimuth, load_regressor
-from discogan.evaluation.scores import domain_decoding
+from discogan.evaluation.scores import domain_decoding, score_direction
 from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
-from discogan.experiments.figures import draw_azimuths
+from discogan.experiments.figures import draw_azimuths, draw_sheets
 from discogan.experiments.images import job_config, train_job, write_sheet
 from discogan.files import write_text
 from discogan.metrics.azimuth import Fitted
@@ -33,6 +33,8 @@ SETTINGS = dict.fromkeys(("gan", "recon_gan", "discogan"), ("generator.stages=5"
 """The official code's generator for all azimuth tasks, in which no map of the image survives the code."""
 FOUND_DEGREES = 15.0
 """The step between the paper's azimuths."""
+FOUND_REACHED = 0.75
+"""A map that shows fewer of the azimuths has collapsed, however small its error."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Azimuth(Experiment):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("median error in degrees", "median_error", 1, higher_is_better=False),
         Column("circular correlation", "circular_correlation"),
+        Column("azimuths reached", "reached"),
+        Column("sliced Wasserstein", "sliced_wasserstein", 3, higher_is_better=False),
         Column("identity's error", "identity_median_error", 1, higher_is_better=False),
         Column("chance's error", "chance_median_error", 0, higher_is_better=False),
     )
@@ -95,15 +99,19 @@ class Azimuth(Experiment):
             np.array(open_store(folder_records(part), domain_decoding(config, domain)).pixels)
             for domain, part in zip("ab", folders, strict=True)
         ]
+        ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
+        for way in directions:
+            scores[way] |= score_direction(model, *ends[way], way, paired=False)
         title = f"{job.experiment} on {job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
         write_sheet(model, tests, directions, folder / "sheets" / f"{job.name}.png", title, times=1)
         return {**scores, "directions": list(directions), "steps": steps}
 
     def found(self, row: Row) -> bool:
-        return all(row[way]["median_error"] <= FOUND_DEGREES for way in row["directions"])
+        ways = [row[way] for way in row["directions"]]
+        return all(way["median_error"] <= FOUND_DEGREES and way["reached"] >= FOUND_REACHED for way in ways)
 
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
-        return draw_azimuths(self.objectives, rows, folder)
+        return [*draw_azimuths(self.objectives, rows, folder), *draw_sheets(self.objectives, folder)]
 
 
 def _regressor(data: Path, image_size: int, domain: str) -> Fitted:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from discogan.experiments import Row
 from discogan.experiments.tables import ARROWS, groups
@@ -40,9 +41,25 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
     return files
 
 
+def draw_sheets(objectives: Sequence[str], folder: Path) -> list[Path]:
+    """The sheets of seed 0 of all objectives below each other, as sheets.png."""
+    files = [folder / "sheets" / f"{name}-seed0.png" for name in objectives]
+    sheets = [Image.open(file) for file in files if file.exists()]
+    if not sheets:
+        return []
+    whole = Image.new("RGB", (max(s.width for s in sheets), sum(s.height for s in sheets)), "white")
+    top = 0
+    for sheet in sheets:
+        whole.paste(sheet, (0, top))
+        top += sheet.height
+    whole.save(folder / "sheets.png", optimize=True)
+    return [folder / "sheets.png"]
+
+
 def _scatter(axes: Any, row: Row, way: str) -> None:
-    axes.set_xticks([-90, 0, 90])
-    axes.set_yticks([-180, -90, 0, 90, 180])
+    half_turn = max(map(abs, row["a_to_b"]["inputs"])) <= 90
+    axes.set(xlim=(-95, 95) if half_turn else (-185, 185), ylim=(-185, 185))
+    axes.set(xticks=[-90, 0, 90] if half_turn else [-180, 0, 180], yticks=[-180, -90, 0, 90, 180])
     axes.grid(alpha=0.25)
     if way == "a_to_b":
         axes.set_title(row["objective"], fontsize=11)
@@ -50,7 +67,8 @@ def _scatter(axes: Any, row: Row, way: str) -> None:
         axes.text(0.5, 0.5, "not trained", transform=axes.transAxes, ha="center", color="grey")
         return
     scores = row[way]
-    axes.scatter(scores["inputs"], scores["outputs"], color="tab:blue", **POINT)
+    inputs = [(azimuth + 180) % 360 - 180 for azimuth in scores["inputs"]]
+    axes.scatter(inputs, scores["outputs"], color="tab:blue", **POINT)
     text = f"{scores['median_error']:.0f}°, r {scores['circular_correlation']:.2f}"
     axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=9, bbox={"color": "white", "alpha": 0.7})
 

@@ -17,6 +17,7 @@ from discogan.devices import pick_device
 from discogan.errors import ConfigError
 from discogan.evaluation.scores import domain_decoding, pair_records, score_direction
 from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
+from discogan.experiments.figures import draw_sheets
 from discogan.experiments.images import job_config, train_job, write_sheet
 from discogan.images import Pixels
 from discogan.model import DIRECTIONS
@@ -81,7 +82,7 @@ class Photographs(Experiment):
         return all(scores["top_1"] >= (1 + scores["identity_top_1"]) / 2 for scores in ways)
 
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
-        return sorted((folder / "sheets").glob("*.png"))
+        return draw_sheets(self.objectives, folder)
 
     def _source(self, data: Path, split: str) -> Table:
         if not self.preset:

@@ -111,6 +111,8 @@ def azimuth(outputs: Tensor, inputs: Tensor) -> dict[str, float]:
     ``median_error_*`` in degrees, [0, 180], lower is better, and ``circular_correlation_*``, [-1, 1], 1 is
     best. ``median_error`` and ``circular_correlation`` are those of the better way, ``offset`` (degrees) and
     ``is_mirrored`` (0 or 1) say which it was, ``chance_median_error`` is what shuffled outputs get the same way.
+    ``reached``, [0, 1], is the share of the inputs' azimuths at which outputs arrive that way (at least a quarter of
+    those due): a map that knows but three sides of a thing can have a small error, and reaches three.
     """
     ways = {"as_is": outputs, "mirrored": -outputs}
     errors = {way: best_offset(values, inputs) for way, values in ways.items()}
@@ -120,6 +122,7 @@ def azimuth(outputs: Tensor, inputs: Tensor) -> dict[str, float]:
     return {
         "median_error": errors[best][0],
         "circular_correlation": correlations[best],
+        "reached": reached(ways[best] + errors[best][1], inputs),
         "is_mirrored": float(best == "mirrored"),
         "offset": errors[best][1],
         **{f"median_error_{way}": error for way, (error, _) in errors.items()},
@@ -139,6 +142,14 @@ def best_offset(outputs: Tensor, inputs: Tensor) -> tuple[float, float]:
     errors = angle_between(outputs[None] + offsets[:, None], inputs[None]).abs().median(1).values
     best = int(errors.argmin())
     return errors[best].item(), offsets[best].item()
+
+
+def reached(outputs: Tensor, inputs: Tensor) -> float:
+    """Share of the distinct azimuths of ``inputs`` that are the nearest to at least a quarter of the outputs due."""
+    azimuths, due = inputs.unique(return_counts=True)  # type: ignore[no-untyped-call]
+    nearest = angle_between(outputs[:, None], azimuths[None]).abs().argmin(1)
+    arrived = torch.bincount(nearest, minlength=len(azimuths))
+    return int((arrived >= due / 4).sum()) / len(azimuths)
 
 
 def circular_correlation(one: Tensor, other: Tensor) -> float:

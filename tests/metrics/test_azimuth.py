@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from discogan.errors import DataError
-from discogan.metrics.azimuth import angle_between, azimuth, best_offset, circular_correlation, fit_regressor
+from discogan.metrics.azimuth import angle_between, azimuth, best_offset, circular_correlation, fit_regressor, reached
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_scores_lie_between_for_noisy_angles(inputs):
     ]
     assert [score["median_error"] for score in errors] == sorted(score["median_error"] for score in errors)
     assert 0.2 < errors[2]["circular_correlation"] < errors[0]["circular_correlation"] < 1
+
+
+def test_a_map_that_knows_three_sides_reaches_three(inputs):
+    coarse = torch.where(inputs.abs() > 25, 52 * inputs.sign(), 0.0)
+    scores = azimuth(coarse, inputs)
+    assert scores["median_error"] < 16
+    assert scores["circular_correlation"] > 0.9
+    assert scores["reached"] <= 4 / 11
+    assert azimuth(inputs + 90, inputs)["reached"] == azimuth(-inputs, inputs)["reached"] == 1
+    assert reached(torch.zeros_like(inputs), inputs) == pytest.approx(1 / 11)
 
 
 def test_circular_correlation_ignores_offsets():
