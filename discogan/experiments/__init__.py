@@ -55,6 +55,8 @@ class Experiment(ABC):
     """Training time of each run unless the user gives another."""
     own_data: ClassVar[str]
     """What the data are called where the experiment makes them itself."""
+    has_images: ClassVar[bool] = True
+    """Whether an image size means anything."""
     objectives: ClassVar[tuple[str, ...]] = OBJECTIVES
     columns: ClassVar[tuple[Column, ...]]
 

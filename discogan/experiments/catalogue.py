@@ -7,10 +7,11 @@ from discogan.errors import unknown_choice
 from discogan.experiments import Experiment
 from discogan.experiments.azimuth import Azimuth
 from discogan.experiments.photographs import Photographs
-from discogan.experiments.toy import Toy
+from discogan.experiments.toy import Ring, Toy
 
 EXPERIMENTS: dict[str, Experiment] = {
     "toy": Toy(),
+    "toy_same_scale": Toy(Ring(1.0, 0.05), Ring(1.0, 0.05)),
     "car2car": Azimuth("car", "car"),
     "head2head": Azimuth("head", "head"),
     "chair2car": Azimuth("chair", "car"),

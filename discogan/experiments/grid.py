@@ -59,7 +59,7 @@ def reproduce(
             data=data.resolve().name if data else experiment.own_data,
             objective=objective,
             seed=seed,
-            image_size=image_size,
+            image_size=image_size if experiment.has_images else 0,
             minutes=minutes or experiment.minutes,
             threads=threads or max(1, cores // parallel),
             settings=settings,

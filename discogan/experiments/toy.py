@@ -47,43 +47,47 @@ EDGE = 1.6
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Equal round Gaussians: ``centres`` (K, 2) and their common ``sigma``."""
+class Ring:
+    """Ten equal round Gaussians of standard deviation ``sigma``, their centres evenly on a circle."""
 
-    centres: Tensor
+    radius: float
     sigma: float
+
+    @property
+    def centres(self) -> Tensor:
+        """(10, 2)."""
+        angles = 2 * torch.pi * torch.arange(MODES) / MODES
+        return self.radius * torch.stack([angles.cos(), angles.sin()], 1)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points (count, 2) and the mode of each (count,)."""
-        origins = torch.randint(len(self.centres), (count,), generator=generator)
+        origins = torch.randint(MODES, (count,), generator=generator)
         return self.centres[origins] + self.sigma * torch.randn(count, 2, generator=generator), origins
-
-
-def ring(radius: float) -> Tensor:
-    """The centres of ten modes on a circle, (10, 2)."""
-    angles = 2 * torch.pi * torch.arange(MODES) / MODES
-    return radius * torch.stack([angles.cos(), angles.sin()], 1)
-
-
-A = Mixture(ring(0.2), 0.02)
-B = Mixture(ring(3.0), 0.1)
 
 
 @dataclass(frozen=True)
 class Toy(Experiment):
     """Ten modes a side: the objectives and the steps that images have, on points and fully connected networks."""
 
+    a: Ring = Ring(0.2, 0.02)
+    b: Ring = Ring(3.0, 0.1)
     minutes: float = 0.0
     """0: as many steps as ``steps`` says."""
     steps: int = 3000
-    summary: ClassVar[str] = "ten Gaussians in the plane to ten others: modes covered, collisions"  # type: ignore[misc]
     own_data: ClassVar[str] = "mixtures"
+    has_images: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("modes covered", "covered", 0),
         Column("collisions", "collisions", 0, higher_is_better=False),
         Column("within 3 sigma", "within_3_sigma"),
         Column("round trip L1", "round_trip", 3, higher_is_better=False),
     )
+
+    @property
+    def summary(self) -> str:  # type: ignore[override]
+        """A line for the list."""
+        sizes = f"radius {self.a.radius:g} to {self.b.radius:g}, sigma {self.a.sigma:g} to {self.b.sigma:g}"
+        return f"ten Gaussians in the plane to ten others ({sizes}): modes covered, collisions"
 
     def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
         if data is not None:
@@ -92,13 +96,13 @@ class Toy(Experiment):
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
-        record = Recording(folder / "points" / f"{job.name}.npz") if job.seed == SHOWN_SEED else None
+        record = Recording(self.a, self.b, folder / "points" / f"{job.name}.npz") if job.seed == SHOWN_SEED else None
         with own_state(job.threads):
             learner = Learner(self.config(job), ((2,), (2,)))
             step = self._learn(learner, job, record)
             model = learner.model.eval()
             model.generator_ab, model.generator_ba = learner.outside["generator_ab"], learner.outside["generator_ba"]
-            scores: Row = {way: score(model, way) for way in directions}
+            scores: Row = {way: self.score(model, way) for way in directions}
         if record:
             record.save()
         return {**scores, "directions": list(directions), "steps": step}
@@ -118,6 +122,16 @@ class Toy(Experiment):
             job.objective, seed=job.seed, steps=self.steps, settings=(*SETTINGS, *own, threads, *job.settings)
         )
 
+    @torch.inference_mode()
+    def score(self, model: TranslationModel, direction: str) -> dict[str, float]:
+        """Modes and round trip of a direction, on points that are the same for all runs."""
+        ends = {"a_to_b": (self.a, self.b, "b_to_a"), "b_to_a": (self.b, self.a, "a_to_b")}
+        source, target, back = ends[direction]
+        points, origins = source.sample(TEST_POINTS, torch.Generator().manual_seed(0))
+        translated = model.translate(points, direction)
+        round_trip = (model.translate(translated, back) - points).abs().mean().item()
+        return {**modes(translated, origins, target.centres, target.sigma), "round_trip": round_trip}
+
     def _learn(self, learner: Learner, job: Job, record: Recording | None) -> int:
         """Train to the end of the budget; steps done."""
         generator, size = torch.Generator().manual_seed(job.seed), learner.config.training.batch_size
@@ -125,7 +139,7 @@ class Toy(Experiment):
         for step in range(self.steps):
             if record and step in frame_steps(self.steps):
                 record.add(learner, step)
-            (points_a, _), (points_b, _) = A.sample(size, generator), B.sample(size, generator)
+            (points_a, _), (points_b, _) = self.a.sample(size, generator), self.b.sample(size, generator)
             learner.step(points_a, points_b, step)
             if time.monotonic() > end:
                 break
@@ -134,25 +148,14 @@ class Toy(Experiment):
         return step + 1
 
 
-@torch.inference_mode()
-def score(model: TranslationModel, direction: str) -> dict[str, float]:
-    """Modes and round trip of a direction, on points of which no seed decides."""
-    source, target, back = (A, B, "b_to_a") if direction == "a_to_b" else (B, A, "a_to_b")
-    points, origins = source.sample(TEST_POINTS, torch.Generator().manual_seed(0))
-    translated = model.translate(points, direction)
-    returned = model.translate(translated, back)
-    round_trip = (returned - points).abs().mean().item()
-    return {**modes(translated, origins, target.centres, target.sigma), "round_trip": round_trip}
-
-
 class Recording:
     """What the figures show of one run: points of A in B and what D_B says of the plane, from time to time."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, a: Ring, b: Ring, file: Path) -> None:
+        self.file, self.centres = file, b.centres
         self.frames: list[tuple[int, Tensor, Tensor]] = []
-        self.points, self.origins = A.sample(SHOWN_POINTS, torch.Generator().manual_seed(1))
-        edge = B.centres.abs().max() * EDGE
+        self.points, self.origins = a.sample(SHOWN_POINTS, torch.Generator().manual_seed(1))
+        edge = b.radius * EDGE
         line = torch.linspace(-edge, edge, GRID)
         self.plane, self.edge = torch.cartesian_prod(line, line), float(edge)
 
@@ -173,6 +176,6 @@ class Recording:
             points=torch.stack(points).numpy(),
             background=torch.stack(background).numpy(),
             origins=self.origins.numpy(),
-            centres=B.centres.numpy(),
+            centres=self.centres.numpy(),
             edge=self.edge,
         )

@@ -42,14 +42,14 @@ def test_the_toy_score_knows_a_bijection_from_a_collapse():
 
     job = Job("toy", "", "discogan", 0, 0, 0.0, 1)
     model = build_model(Toy().config(job), ((2,), (2,)))
-    ratio = (toy.B.centres.norm(dim=1).mean() / toy.A.centres.norm(dim=1).mean()).item()
+    ratio = Toy().b.radius / Toy().a.radius
     model.generator_ab, model.generator_ba = Scaled(ratio), Scaled(1 / ratio)
-    found = {"directions": ["a_to_b"], "a_to_b": toy.score(model, "a_to_b")}
+    found = {"directions": ["a_to_b"], "a_to_b": Toy().score(model, "a_to_b")}
     assert found["a_to_b"]["covered"] == 10
     assert found["a_to_b"]["round_trip"] == pytest.approx(0, abs=1e-5)
     assert Toy().found(found)
     model.generator_ab = Scaled(0.0, 3.0)
-    collapsed = {"directions": ["a_to_b"], "a_to_b": toy.score(model, "a_to_b")}
+    collapsed = {"directions": ["a_to_b"], "a_to_b": Toy().score(model, "a_to_b")}
     assert (collapsed["a_to_b"]["covered"], collapsed["a_to_b"]["collisions"]) == (1, 45)
     assert not Toy().found(collapsed)
 
