@@ -42,7 +42,7 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
 
 
 def draw_sheets(objectives: Sequence[str], folder: Path) -> list[Path]:
-    """The sheets of seed 0 of all objectives below each other, as sheets.png."""
+    """The sheets of seed 0 of all objectives below each other, as sheets.jpg."""
     files = [folder / "sheets" / f"{name}-seed0.png" for name in objectives]
     sheets = [Image.open(file) for file in files if file.exists()]
     if not sheets:
@@ -52,8 +52,8 @@ def draw_sheets(objectives: Sequence[str], folder: Path) -> list[Path]:
     for sheet in sheets:
         whole.paste(sheet, (0, top))
         top += sheet.height
-    whole.save(folder / "sheets.png", optimize=True)
-    return [folder / "sheets.png"]
+    whole.save(folder / "sheets.jpg", quality=88)
+    return [folder / "sheets.jpg"]
 
 
 def _scatter(axes: Any, row: Row, way: str) -> None:

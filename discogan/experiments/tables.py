@@ -77,11 +77,12 @@ def _setting(entry: dict[str, Any]) -> str:
 
 
 def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[str]:
-    titles = [f"{column.title} (A to B / B to A)" for column in experiment.columns]
+    columns = [column for column in experiment.columns if any(column.key in entry["a_to_b"] for entry in entries)]
+    titles = [f"{column.title} (A to B / B to A)" for column in columns]
     lines = ["| objective | found | " + " | ".join(titles) + " | steps |", "|---" * (len(titles) + 3) + "|"]
     order = {name: place for place, name in enumerate(experiment.objectives)}
     for entry in sorted(entries, key=lambda entry: order.get(entry["objective"], len(order))):
-        cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in experiment.columns]
+        cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in columns]
         found = "-" if entry["found"] is None else f"{entry['found']} of {entry['runs']}"
         lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {entry['steps']:,.0f} |")
     return lines
