@@ -1,6 +1,8 @@
 """Small domains and small runs that the tests share."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +60,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real image domains are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def rendering() -> None:
+    """Skips where VTK finds neither EGL nor OSMesa; tried in a process of its own, for it may take that one down."""
+    attempt = "from discogan.renders.atlas import Atlas\nAtlas(32)"
+    if subprocess.run([sys.executable, "-c", attempt], capture_output=True).returncode:
+        pytest.skip("this machine has no OpenGL to render with (on Debian: apt-get install libegl1 libgl1-mesa-dri)")

@@ -6,14 +6,14 @@ from discogan.cli.console import print_table
 
 
 def list_parts() -> None:
-    """Show what can be chosen: presets, objectives, networks, sources, metrics, each with its options."""
+    """Show what can be chosen: presets, objectives, networks, sources, metrics, renders, each with its options."""
     from dataclasses import fields
 
     from discogan.config import preset_names, read_preset
-    from discogan.registry import DISCRIMINATORS, GENERATORS, METRICS, OBJECTIVES, SOURCES
+    from discogan.registry import DISCRIMINATORS, GENERATORS, METRICS, OBJECTIVES, RENDERS, SOURCES
 
     print_table("presets", ["name", ""], [[name, read_preset(name)["summary"]] for name in preset_names()])
-    for registry in (OBJECTIVES, GENERATORS, DISCRIMINATORS, SOURCES, METRICS):
+    for registry in (OBJECTIVES, GENERATORS, DISCRIMINATORS, SOURCES, METRICS, RENDERS):
         rows = []
         for name, entry in registry.entries().items():
             options = [option for option in fields(entry.options) if option.init] if entry.options else []

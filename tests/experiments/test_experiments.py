@@ -85,6 +85,7 @@ def test_toy_figures(tmp_path):
         assert image.n_frames >= 5
 
 
+@pytest.mark.usefixtures("rendering")
 def test_azimuth_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "discogan.experiments.azimuth.IDENTITIES", {"train_0": (0, 6), "train_1": (6, 6), "test": (12, 4)}
@@ -189,3 +190,12 @@ def test_a_missing_data_set_says_what_to_download(name, tmp_path):
 def test_rows_are_json(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=3)
     json.dumps(experiment.run(Job("toy", "", "gan", 1, 0, 0.0, 1), tmp_path, tmp_path))
+
+
+def test_the_real_domains_are_read(shared_data, tmp_path):
+    for folder in sorted(path for path in shared_data.iterdir() if (path / "train_a").is_dir()):
+        experiment = Photographs()
+        prepared = experiment.prepare(tmp_path, folder, 32)
+        (tests_a, tests_b), paired = experiment._tests(prepared)
+        assert len(tests_a) > 50, folder
+        assert paired == (len(tests_a) == len(tests_b) and (folder / "test_a").is_dir()), folder

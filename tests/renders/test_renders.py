@@ -52,6 +52,7 @@ def test_azimuth_turns_what_a_thing_looks_at_to_the_viewer_s_right():
     assert np.linalg.det(viewing_rotation(37, 12)) == pytest.approx(1)
 
 
+@pytest.mark.usefixtures("rendering")
 def test_pixels_show_the_azimuth():
     """A grey bar with a red nose: the nose is right of the middle exactly where the azimuth says so."""
     nosed = join([box((0, 0, 0), (1.6, 0.3, 0.3), (0.5, 0.5, 0.5)), box((0.9, 0, 0), (0.2, 0.3, 0.3), (1, 0, 0))])
@@ -64,6 +65,7 @@ def test_pixels_show_the_azimuth():
     assert (pixels[:, 0, 0] == 255).all()
 
 
+@pytest.mark.usefixtures("rendering")
 def test_a_folder_has_every_view_and_its_labels(tmp_path):
     assert render_folder("car", tmp_path / "cars", 7, FRONT, image_size=32) == 77
     listed = labelled_images(tmp_path / "cars")
@@ -76,6 +78,7 @@ def test_a_folder_has_every_view_and_its_labels(tmp_path):
         assert image.size == (32, 32)
 
 
+@pytest.mark.usefixtures("rendering")
 def test_the_same_numbers_are_the_same_things_and_others_are_not(tmp_path):
     for name, first in (("one", 0), ("again", 0), ("other", 2)):
         render_folder("chair", tmp_path / name, 2, (0.0,), first=first, image_size=32)
