@@ -6,8 +6,9 @@ figures show. ``grid`` runs any of them, ``catalogue`` lists them all.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,9 +33,14 @@ class Job:
     settings: tuple[str, ...] = ()
 
     @property
+    def setting(self) -> str:
+        """What its table and figures are called; the same for all objectives and seeds that are compared."""
+        return setting_name(vars(self))
+
+    @property
     def name(self) -> str:
-        """What its files are called."""
-        return f"{self.objective}-seed{self.seed}"
+        """What its own files are called."""
+        return f"{self.objective}-seed{self.seed}-{self.setting}"
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,10 @@ class Experiment(ABC):
 
 
 Progress = Callable[[str], None]
+
+
+def setting_name(row: Mapping[str, Any]) -> str:
+    """A job's or row's data, size, budget and options as part of a file name."""
+    size = [f"{row['image_size']}px"] if row["image_size"] else []
+    minutes = [f"{row['minutes']:g}min"] if row["minutes"] else []
+    return re.sub(r"[^\w.=+-]", "_", "-".join([row["data"], *size, *minutes, *row["settings"]]))

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from discogan.experiments import Row
+from discogan.experiments import Row, setting_name
 from discogan.experiments.tables import ARROWS, groups
 
 POINT = {"s": 9, "alpha": 0.35, "linewidths": 0}
@@ -24,7 +25,7 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
     settings: dict[str, list[Row]] = {}
     for group in groups(rows):
         middle = sorted(group, key=lambda row: row["a_to_b"]["median_error"])[(len(group) - 1) // 2]
-        settings.setdefault(_stem(middle), []).append(middle)
+        settings.setdefault(setting_name(middle), []).append(middle)
     files = []
     for stem, chosen in settings.items():
         chosen.sort(key=lambda row: objectives.index(row["objective"]))
@@ -42,18 +43,19 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
 
 
 def draw_sheets(objectives: Sequence[str], folder: Path) -> list[Path]:
-    """The sheets of seed 0 of all objectives below each other, as sheets.jpg."""
-    files = [folder / "sheets" / f"{name}-seed0.png" for name in objectives]
-    sheets = [Image.open(file) for file in files if file.exists()]
-    if not sheets:
-        return []
-    whole = Image.new("RGB", (max(s.width for s in sheets), sum(s.height for s in sheets)), "white")
-    top = 0
-    for sheet in sheets:
-        whole.paste(sheet, (0, top))
-        top += sheet.height
-    whole.save(folder / "sheets.jpg", quality=88)
-    return [folder / "sheets.jpg"]
+    """The sheets of seed 0 of all objectives below each other, sheets-SETTING.jpg for each setting."""
+    settings = {path.name.partition("-seed0-")[2] for path in (folder / "sheets").glob("*-seed0-*.png")}
+    drawn = []
+    for setting in sorted(settings):
+        files = [folder / "sheets" / f"{name}-seed0-{setting}" for name in objectives]
+        sheets = [Image.open(file) for file in files if file.exists()]
+        whole = Image.new("RGB", (max(s.width for s in sheets), sum(s.height for s in sheets)), "white")
+        tops = np.cumsum([0, *(sheet.height for sheet in sheets)])
+        for sheet, top in zip(sheets, tops, strict=False):
+            whole.paste(sheet, (0, int(top)))
+        drawn.append(folder / f"sheets-{setting.removesuffix('.png')}.jpg")
+        whole.save(drawn[-1], quality=88)
+    return drawn
 
 
 def _scatter(axes: Any, row: Row, way: str) -> None:
@@ -71,7 +73,3 @@ def _scatter(axes: Any, row: Row, way: str) -> None:
     axes.scatter(inputs, scores["outputs"], color="tab:blue", **POINT)
     text = f"{scores['median_error']:.0f}°, r {scores['circular_correlation']:.2f}"
     axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=9, bbox={"color": "white", "alpha": 0.7})
-
-
-def _stem(row: Row) -> str:
-    return f"{row['image_size']}px-{row['minutes']:g}min" + "".join(f"-{setting}" for setting in row["settings"])

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, fields
 from itertools import product
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from discogan.errors import unknown_choice
+from discogan.errors import DivergedError, unknown_choice
 from discogan.experiments import Experiment, Job, Progress, Row
 from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
@@ -52,11 +52,12 @@ def reproduce(
             raise unknown_choice("objective in this experiment", objective, experiment.objectives)
     cores = os.cpu_count() or 1
     parallel = parallel or (1 if torch.cuda.is_available() else cores)
-    prepared = experiment.prepare(out / "data", data, image_size)
+    data_name = data.resolve().name if data else experiment.own_data
+    prepared = experiment.prepare(out / "data" / f"{data_name}-{image_size}px", data, image_size)
     jobs = [
         Job(
             experiment=name,
-            data=data.resolve().name if data else experiment.own_data,
+            data=data_name,
             objective=objective,
             seed=seed,
             image_size=image_size if experiment.has_images else 0,
@@ -83,14 +84,14 @@ def run_jobs(
     for row in _run_all(experiment, waiting, data, out, parallel, keep_runs):
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        verdict = {True: "found  ", False: "not found  ", None: ""}[experiment.found(row)]
-        say(f"{row['objective']} seed {row['seed']}: {verdict}{_scores_line(experiment, row)}")
+        say(f"{row['objective']} seed {row['seed']}: {_scores_line(experiment, row)}")
 
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
     """Tables and figures from results.jsonl alone."""
     rows = read_results(out / RESULTS)
-    written = [*write_tables(experiment, rows, out), *experiment.figures(rows, out)]
+    good = [row for row in rows if "failed" not in row]
+    written = [*write_tables(experiment, rows, out), *experiment.figures(good, out)]
     say("Written: " + ", ".join(path.name for path in written) + f" in {out}")
     return rows
 
@@ -128,7 +129,12 @@ def _run_all(
 
 
 def _run_one(experiment: Experiment, job: Job, data: Path, out: Path, keep_runs: bool) -> Row:
-    row = {**asdict(job), **experiment.run(job, data, out), **made_with(), "machine": _machine()}
+    try:
+        scores = experiment.run(job, data, out)
+    except DivergedError as error:
+        # A result like any other: running it again would end the same way.
+        scores = {"failed": str(error), "steps": error.step, "directions": []}
+    row = {**asdict(job), **scores, **made_with(), "machine": _machine()}
     if not keep_runs:
         shutil.rmtree(run_folder(job, out), ignore_errors=True)
     return row
@@ -140,9 +146,12 @@ def _machine() -> Row:
 
 
 def _scores_line(experiment: Experiment, row: Row) -> str:
-    parts: Iterable[str] = (
+    if "failed" in row:
+        return str(row["failed"])
+    verdict = {True: ["found"], False: ["not found"], None: []}[experiment.found(row)]
+    scores = (
         f"{column.title} " + " / ".join(f"{row[way][column.key]:.{column.digits}f}" for way in row["directions"])
         for column in experiment.columns
         if column.key in row["a_to_b"]
     )
-    return ", ".join(parts)
+    return ", ".join([*verdict, *scores])

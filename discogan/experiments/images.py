@@ -58,7 +58,7 @@ def train_job(job: Job, config: Config, out: Path) -> tuple[Path, int]:
 
 def run_folder(job: Job, out: Path) -> Path:
     """Where a job trains."""
-    return out / "runs" / "-".join([job.name, f"{job.image_size}px", f"{job.minutes:g}min", *job.settings])
+    return out / "runs" / job.name
 
 
 def write_sheet(

@@ -26,17 +26,19 @@ def summary(experiment: Experiment, rows: Sequence[Row]) -> list[dict[str, Any]]
     """One entry for each setting and objective: runs, found, and for each direction the figures over seeds."""
     entries = []
     for group in groups(rows):
-        first = group[0]
+        first, good = group[0], [row for row in group if "failed" not in row]
+        ways = good[0]["directions"] if good else []
         entries.append(
             {
                 **{name: first[name] for name in SETTING},
                 "objective": first["objective"],
                 "runs": len(group),
-                "found": _found(experiment, group),
+                "failed": len(group) - len(good),
+                "found": _found(experiment, good),
                 "steps": statistics.median(row["steps"] for row in group),
                 **{
-                    way: {c.key: _spread(group, way, c) for c in experiment.columns if c.key in first[way]}
-                    for way in first["directions"]
+                    way: {c.key: _spread(good, way, c) for c in experiment.columns if c.key in good[0][way]}
+                    for way in ways
                 },
             }
         )
@@ -77,13 +79,16 @@ def _setting(entry: dict[str, Any]) -> str:
 
 
 def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[str]:
-    columns = [column for column in experiment.columns if any(column.key in entry["a_to_b"] for entry in entries)]
+    columns = [
+        column for column in experiment.columns if any(column.key in entry.get("a_to_b", {}) for entry in entries)
+    ]
     titles = [f"{column.title} (A to B / B to A)" for column in columns]
     lines = ["| objective | found | " + " | ".join(titles) + " | steps |", "|---" * (len(titles) + 3) + "|"]
     order = {name: place for place, name in enumerate(experiment.objectives)}
     for entry in sorted(entries, key=lambda entry: order.get(entry["objective"], len(order))):
         cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in columns]
         found = "-" if entry["found"] is None else f"{entry['found']} of {entry['runs']}"
+        found += f" ({entry['failed']} diverged)" if entry["failed"] else ""
         lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {entry['steps']:,.0f} |")
     return lines
 

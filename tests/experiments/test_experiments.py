@@ -40,7 +40,7 @@ def test_the_toy_score_knows_a_bijection_from_a_collapse():
         def forward(self, points):
             return points * self.factor + torch.tensor([self.bias, 0.0])
 
-    job = Job("toy", "", "discogan", 0, 0, 0.0, 1)
+    job = Job("toy", "mixtures", "discogan", 0, 0, 0.0, 1)
     model = build_model(Toy().config(job), ((2,), (2,)))
     ratio = Toy().b.radius / Toy().a.radius
     model.generator_ab, model.generator_ba = Scaled(ratio), Scaled(1 / ratio)
@@ -57,10 +57,10 @@ def test_the_toy_score_knows_a_bijection_from_a_collapse():
 @pytest.mark.parametrize("objective", Toy().objectives)
 def test_every_objective_trains_on_points(objective, tmp_path):
     experiment = dataclasses.replace(Toy(), steps=12)
-    row = experiment.run(Job("toy", "", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
+    row = experiment.run(Job("toy", "mixtures", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
     assert row["steps"] == 12
     assert all(0 <= row[way]["within_3_sigma"] <= 1 for way in row["directions"])
-    recorded = np.load(tmp_path / "points" / f"{objective}-seed0.npz")
+    recorded = np.load(tmp_path / "points" / f"{objective}-seed0-mixtures.npz")
     assert recorded["points"].shape[1:] == (toy.SHOWN_POINTS, 2)
     assert recorded["steps"][0] == 0
     assert recorded["steps"][-1] == 12
@@ -69,7 +69,7 @@ def test_every_objective_trains_on_points(objective, tmp_path):
 def test_the_same_toy_seed_is_the_same_run(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=8)
     one, again, other = (
-        experiment.run(Job("toy", "", "modern", seed, 0, 0.0, 1), tmp_path, tmp_path) for seed in (1, 1, 2)
+        experiment.run(Job("toy", "mixtures", "modern", seed, 0, 0.0, 1), tmp_path, tmp_path) for seed in (1, 1, 2)
     )
     assert one == again != other
 
@@ -77,7 +77,7 @@ def test_the_same_toy_seed_is_the_same_run(tmp_path):
 def test_toy_figures(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=6)
     for objective in ("gan", "discogan"):
-        experiment.run(Job("toy", "", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
+        experiment.run(Job("toy", "mixtures", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
     still, moving = experiment.figures([], tmp_path)
     with Image.open(still) as image:
         assert image.width > 2 * image.height
@@ -102,7 +102,7 @@ def test_azimuth_end_to_end(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("azimuths-*.png"))) == 1
     assert not list((tmp_path / "runs").iterdir())
     parts = [
-        {path.name.split("_")[0] for path in (tmp_path / "data" / part).glob("*.png")}
+        {path.name.split("_")[0] for path in (tmp_path / "data" / "renders-32px" / part).glob("*.png")}
         for part in ("train_a", "train_b", "test_a")
     ]
     assert not parts[0] & parts[1]
@@ -137,7 +137,8 @@ def test_photographs_with_true_pairs(tmp_path):
     assert rows[0]["data"] == "set"
     assert rows[0]["a_to_b"]["identity_top_1"] == 1
     assert Photographs().found(rows[0]) is (rows[0]["a_to_b"]["top_1"] == 1 and rows[0]["b_to_a"]["top_1"] == 1)
-    with Image.open(tmp_path / "out" / "sheets" / "modern-seed0.png") as sheet:
+    (drawn,) = (tmp_path / "out" / "sheets").glob("modern-seed0-set-32px-*.png")
+    with Image.open(drawn) as sheet:
         assert sheet.height > 8 * 64  # both domains, each translated three times over
 
 
@@ -156,7 +157,7 @@ def test_photographs_without_pairs_give_no_verdict(tmp_path):
     )
     assert Photographs().found(rows[0]) is None
     assert "top_1" not in rows[0]["a_to_b"]
-    assert "| gan | - | - / - |" in (tmp_path / "out" / "table.md").read_text()
+    assert "| gan | - | 0." in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_a_known_data_set_is_read_from_its_layout(tmp_path):
@@ -189,7 +190,7 @@ def test_a_missing_data_set_says_what_to_download(name, tmp_path):
 
 def test_rows_are_json(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=3)
-    json.dumps(experiment.run(Job("toy", "", "gan", 1, 0, 0.0, 1), tmp_path, tmp_path))
+    json.dumps(experiment.run(Job("toy", "mixtures", "gan", 1, 0, 0.0, 1), tmp_path, tmp_path))
 
 
 def test_the_real_domains_are_read(shared_data, tmp_path):

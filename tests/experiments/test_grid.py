@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from discogan.errors import ConfigError
+from discogan.errors import ConfigError, DivergedError
 from discogan.experiments import Column, Experiment, Job, grid
 from discogan.experiments.tables import markdown, summary
 
@@ -29,6 +29,8 @@ class Fake(Experiment):
         return folder
 
     def run(self, job, data, folder):
+        if job.seed == 9:
+            raise DivergedError(7, "adversarial_b", "no checkpoint")
         (Path(self.counter) / f"{job.name}-{len(list(Path(self.counter).iterdir()))}").touch()
         score = {"score": job.seed / 10 + (job.objective == "modern") / 2, "error": 10.0 * job.seed}
         ways = ["a_to_b"] if job.objective == "gan" else ["a_to_b", "b_to_a"]
@@ -92,6 +94,16 @@ def test_the_table_is_median_worst_and_best(fake, tmp_path):
         "| modern | 2 of 3 | 0.60 [0.50, 0.70] / 0.60 [0.50, 0.70] | 10.0 [20.0, 0.0] / 10.0 [20.0, 0.0] | 100 |"
         in lines
     )
+
+
+def test_a_diverged_run_is_a_result_and_stops_no_other(fake, tmp_path):
+    rows, said = reproduce(tmp_path, seeds=10, parallel=2)
+    assert len(rows) == 20
+    assert sum("failed" in row for row in rows) == 2
+    assert any("adversarial_b became NaN" in line for line in said)
+    assert "| gan | 3 of 10 (1 diverged) | 0.40 [0.00, 0.80] / - |" in markdown(fake, rows)
+    _, said = reproduce(tmp_path, seeds=10)
+    assert said[0].startswith("20 runs, 20 of them done before")
 
 
 @pytest.mark.usefixtures("fake")
