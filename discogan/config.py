@@ -78,6 +78,9 @@ class TrainingOptions:
     """auto takes CUDA, then Apple's MPS, then the CPU; or a device's name, as cuda:1."""
     threads: int = 0
     """CPU threads; 0 leaves PyTorch's own choice."""
+    clock: Literal["wall", "processor"] = "wall"
+    """What minutes are: time on the wall, or processor time of this process over its threads, which other work on
+    the machine does not shorten (for comparisons on a CPU)."""
     log_every_steps: int = 25
     """How often losses are written to metrics.jsonl and checked for NaN and infinity."""
     sample_every_steps: int = 500

@@ -38,7 +38,8 @@ def chain(
     parsed = [_parse(step) for step in steps]
     translators = {run: Translator.load(run, device) for run in dict.fromkeys(run for run, _ in parsed)}
     files = [path for path, _ in input_files(source)]
-    files = files[:: max(1, len(files) // count)][:count]
+    shown = max(1, min(count, len(files)))
+    files = [files[place * (len(files) - 1) // max(1, shown - 1)] for place in range(shown)]
     rows = translate_chain(
         [decode_image(path, 3) for path in files], [(translators[run], direction) for run, direction in parsed]
     )

@@ -33,6 +33,8 @@ AZIMUTH_ROWS = (
     ("identity_median_error", "identity", 1),
     ("chance_median_error", "chance", 1),
     ("regressor_error", "the regressor's own, on real images", 1),
+    ("reached", "azimuths reached (1 is best)", 2),
+    ("followed", "azimuths followed (1 is best)", 2),
     ("circular_correlation_as_is", "circular correlation (1 or -1 is best)", 2),
 )
 

@@ -14,6 +14,7 @@ from discogan.checkpoint import load_model, read_tensors, write_tensors
 from discogan.data.labels import Labelled, labelled_images
 from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
+from discogan.errors import DataError
 from discogan.evaluation.scores import Scores, as_unit, domain_decoding
 from discogan.images import Pixels
 from discogan.metrics.azimuth import AzimuthRegressor, Fitted, azimuth, fit_regressor
@@ -60,7 +61,9 @@ def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> F
     if not file.exists():
         fitted = fit_domain([image for folder in folders for image in labelled_images(folder)], decoding)
         own = {"test_error": torch.tensor(fitted.test_error), "test_images": torch.tensor(fitted.test_images)}
-        write_tensors(file, {**fitted.regressor.state_dict(), **own})
+        unfinished = file.with_name(f".{file.name}")
+        write_tensors(unfinished, {**fitted.regressor.state_dict(), **own})
+        unfinished.replace(file)
     state = read_tensors(file.parent, file.stem)
     error, count = state.pop("test_error").item(), state.pop("test_images").item()
     regressor = AzimuthRegressor()
@@ -81,7 +84,10 @@ def _score(fitted: Fitted, translated: Pixels, source: Pixels, inputs: Tensor) -
 
 
 def _open(listed: Sequence[Labelled], decoding: Decoding) -> Pixels:
-    return np.array(open_store([image.record for image in listed], decoding).pixels)
+    store = open_store([image.record for image in listed], decoding)
+    if store.skipped:
+        raise DataError(f"Labelled images must all be readable: {store.skipped[0]}")
+    return np.array(store.pixels)
 
 
 def _degrees(listed: Sequence[Labelled]) -> Tensor:

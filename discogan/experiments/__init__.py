@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,6 +43,12 @@ class Job:
         return f"{self.objective}-seed{self.seed}-{self.setting}"
 
 
+def job_of(row: Row) -> Job:
+    """The job that a row is the result of."""
+    named = {field.name: row[field.name] for field in fields(Job)}
+    return Job(**{**named, "settings": tuple(row["settings"])})
+
+
 @dataclass(frozen=True)
 class Column:
     """One figure of the table, taken from a row's direction, ``a_to_b`` or ``b_to_a``."""
@@ -71,6 +77,10 @@ class Experiment(ABC):
         """Make or check the data, once; the folder that ``run`` reads. ``data`` is the user's, ``folder`` ours."""
 
     @abstractmethod
+    def check(self, job: Job) -> None:
+        """Raises ``ConfigError`` where a job's settings make no run, before anything is prepared."""
+
+    @abstractmethod
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         """Train and score one run; runs in a process of its own. The row must hold what the figures need."""
 
@@ -80,14 +90,17 @@ class Experiment(ABC):
 
     @abstractmethod
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
-        """Draw the figures into ``folder`` from finished rows alone."""
+        """Draw the figures into ``folder``, from finished rows and from what their runs left there."""
 
 
 Progress = Callable[[str], None]
 
 
 def setting_name(row: Mapping[str, Any]) -> str:
-    """A job's or row's data, size, budget and options as part of a file name."""
+    """A job's or row's experiment, data, size, budget and options as part of a file name."""
     size = [f"{row['image_size']}px"] if row["image_size"] else []
     minutes = [f"{row['minutes']:g}min"] if row["minutes"] else []
-    return re.sub(r"[^\w.=+-]", "_", "-".join([row["data"], *size, *minutes, *row["settings"]]))
+    threads = [f"{row['threads']}threads"] if row["threads"] > 1 else []
+    return re.sub(
+        r"[^\w.=+-]", "_", "-".join([row["experiment"], row["data"], *size, *minutes, *threads, *row["settings"]])
+    )

@@ -8,14 +8,17 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, fields
+from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
-from discogan.errors import DivergedError, unknown_choice
-from discogan.experiments import Experiment, Job, Progress, Row
+from discogan.config import require
+from discogan.errors import DivergedError, RunError, unknown_choice
+from discogan.experiments import Experiment, Job, Progress, Row, job_of
 from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
@@ -46,29 +49,51 @@ def reproduce(
     Raises ``ConfigError``, ``DataError``.
     """
     experiment = get_experiment(name)
+    jobs = make_jobs(name, experiment, objectives, seeds, minutes, image_size, data, parallel, threads, settings)
+    for job in jobs:
+        experiment.check(job)
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        prepared = experiment.prepare(out / "data" / f"{name}-{jobs[0].data}-{image_size}px", data, image_size)
+        run_jobs(experiment, jobs, prepared, out, parallel or _parallel(), keep_runs, say)
+        return summarise(experiment, out, say)
+
+
+def make_jobs(
+    name: str,
+    experiment: Experiment,
+    objectives: Sequence[str] | None,
+    seeds: int,
+    minutes: float | None,
+    image_size: int,
+    data: Path | None,
+    parallel: int,
+    threads: int,
+    settings: tuple[str, ...],
+) -> list[Job]:
+    """The jobs of a grid, seed by seed; raises ``ConfigError`` for what cannot be."""
+    require("--seeds", seeds, at_least=1)
+    require("--parallel", parallel, at_least=0)
+    require("--threads", threads, at_least=0)
+    if minutes is not None:
+        require("--minutes", minutes, at_least=1e-6)
     chosen = objectives or experiment.objectives
     for objective in chosen:
         if objective not in experiment.objectives:
             raise unknown_choice("objective in this experiment", objective, experiment.objectives)
-    cores = os.cpu_count() or 1
-    parallel = parallel or (1 if torch.cuda.is_available() else cores)
-    data_name = data.resolve().name if data else experiment.own_data
-    prepared = experiment.prepare(out / "data" / f"{data_name}-{image_size}px", data, image_size)
-    jobs = [
+    return [
         Job(
             experiment=name,
-            data=data_name,
+            data=data.resolve().name if data else experiment.own_data,
             objective=objective,
             seed=seed,
             image_size=image_size if experiment.has_images else 0,
             minutes=minutes or experiment.minutes,
-            threads=threads or max(1, cores // parallel),
+            threads=threads or max(1, (os.cpu_count() or 1) // (parallel or _parallel())),
             settings=settings,
         )
         for seed, objective in product(range(seeds), chosen)
     ]
-    run_jobs(experiment, jobs, prepared, out, parallel, keep_runs, say)
-    return summarise(experiment, out, say)
 
 
 def run_jobs(
@@ -81,14 +106,29 @@ def run_jobs(
     done = finished_jobs(results)
     waiting = [job for job in jobs if job not in done]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
-    for row in _run_all(experiment, waiting, data, out, parallel, keep_runs):
+    failures = []
+    for job, future in _run_all(experiment, waiting, data, out, parallel):
+        try:
+            row = future.result()
+        except Exception as error:  # The others are still running, and their rows are worth as much.
+            failures.append((job, error))
+            say(f"{job.objective} seed {job.seed}: {type(error).__name__}: {error}")
+            continue
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         say(f"{row['objective']} seed {row['seed']}: {_scores_line(experiment, row)}")
+        if not keep_runs:
+            shutil.rmtree(run_folder(job, out), ignore_errors=True)
+    if failures:
+        failed, first = failures[0]
+        raise RunError(
+            f"{len(failures)} of {len(waiting)} runs did not end, the first {failed.name} ({first}); the others are "
+            "kept, and the same command runs what is missing."
+        ) from first
 
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
-    """Tables and figures from results.jsonl alone."""
+    """Tables and scatter plots from results.jsonl, and what the runs left in sheets and points."""
     rows = read_results(out / RESULTS)
     good = [row for row in rows if "failed" not in row]
     written = [*write_tables(experiment, rows, out), *experiment.figures(good, out)]
@@ -109,35 +149,46 @@ def read_results(file: Path) -> list[Row]:
 
 def finished_jobs(file: Path) -> set[Job]:
     """The jobs that have a row."""
-    names = [field.name for field in fields(Job)]
-    rows = ({name: row[name] for name in names} for row in read_results(file))
-    return {Job(**{**row, "settings": tuple(row["settings"])}) for row in rows}
+    return set(map(job_of, read_results(file)))
 
 
 def _run_all(
-    experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int, keep_runs: bool
-) -> Iterator[Row]:
-    """Rows as they are finished; each job has a fresh process, so that none inherits another's state."""
+    experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int
+) -> Iterator[tuple[Job, Future[Row]]]:
+    """Jobs as they end; each has a fresh process, so that none inherits another's state."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(parallel, mp_context=context, max_tasks_per_child=1)
     try:
-        pending: list[Future[Row]] = [pool.submit(_run_one, experiment, job, data, out, keep_runs) for job in jobs]
+        pending = {pool.submit(_run_one, experiment, job, data, out): job for job in jobs}
         for future in as_completed(pending):
-            yield future.result()
+            yield pending[future], future
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _run_one(experiment: Experiment, job: Job, data: Path, out: Path, keep_runs: bool) -> Row:
+def _run_one(experiment: Experiment, job: Job, data: Path, out: Path) -> Row:
+    torch.set_num_threads(job.threads)
     try:
         scores = experiment.run(job, data, out)
     except DivergedError as error:
         # A result like any other: running it again would end the same way.
         scores = {"failed": str(error), "steps": error.step, "directions": []}
-    row = {**asdict(job), **scores, **made_with(), "machine": _machine()}
-    if not keep_runs:
-        shutil.rmtree(run_folder(job, out), ignore_errors=True)
-    return row
+    return {**asdict(job), **scores, **made_with(), "machine": _machine()}
+
+
+def _parallel() -> int:
+    """One run a core; a GPU is for one run at a time."""
+    return 1 if torch.cuda.is_available() else os.cpu_count() or 1
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One grid at a time in a folder; raises ``RunError`` for a second."""
+    try:
+        with FileLock(out / ".lock", blocking=False):
+            yield
+    except Timeout as error:
+        raise RunError(f"{out} belongs to a grid that is running; wait for it or give another --out.") from error
 
 
 def _machine() -> Row:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
@@ -40,6 +41,7 @@ def job_config(job: Job, source: Table, preset: str, settings: Sequence[str] = (
             *(SMALL_CYCLEGAN if job.objective == "cyclegan" else SMALL),
             *settings,
             *QUIET,
+            f"training.clock={'wall' if torch.cuda.is_available() else 'processor'}",
             f"training.threads={job.threads}",
             *job.settings,
         ),

@@ -10,7 +10,7 @@ from typing import Any
 from discogan.experiments import Column, Experiment, Row
 from discogan.files import write_json, write_text
 
-SETTING = ("data", "image_size", "minutes", "threads", "settings")
+SETTING = ("experiment", "data", "image_size", "minutes", "threads", "settings")
 """What is the same for all runs of one table."""
 ARROWS = {"a_to_b": "A to B", "b_to_a": "B to A"}
 
@@ -35,7 +35,11 @@ def summary(experiment: Experiment, rows: Sequence[Row]) -> list[dict[str, Any]]
                 "runs": len(group),
                 "failed": len(group) - len(good),
                 "found": _found(experiment, good),
-                "steps": statistics.median(row["steps"] for row in group),
+                "steps": {
+                    "median": statistics.median(row["steps"] for row in group),
+                    "min": min(row["steps"] for row in group),
+                    "max": max(row["steps"] for row in group),
+                },
                 **{
                     way: {c.key: _spread(good, way, c) for c in experiment.columns if c.key in good[0][way]}
                     for way in ways
@@ -75,7 +79,9 @@ def _setting(entry: dict[str, Any]) -> str:
     size = f", {entry['image_size']} px" if entry["image_size"] else ""
     minutes = f", {entry['minutes']:g} min" if entry["minutes"] else ""
     cores = f", {entry['threads']} core" + "s" * (entry["threads"] > 1)
-    return f"{entry['data']}{size}{minutes}{cores}" + "".join(f", {setting}" for setting in entry["settings"])
+    return f"{entry['experiment']}, {entry['data']}{size}{minutes}{cores}" + "".join(
+        f", {setting}" for setting in entry["settings"]
+    )
 
 
 def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[str]:
@@ -89,8 +95,14 @@ def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[st
         cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in columns]
         found = "-" if entry["found"] is None else f"{entry['found']} of {entry['runs']}"
         found += f" ({entry['failed']} diverged)" if entry["failed"] else ""
-        lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {entry['steps']:,.0f} |")
+        lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {_steps(entry['steps'])} |")
     return lines
+
+
+def _steps(steps: dict[str, float]) -> str:
+    if steps["min"] == steps["max"]:
+        return f"{steps['median']:,.0f}"
+    return f"{steps['median']:,.0f} [{steps['min']:,.0f}, {steps['max']:,.0f}]"
 
 
 def _cell(entry: dict[str, Any], way: str, column: Column) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ def frame_steps(steps: int) -> set[int]:
     return {round(steps * (place / FRAMES) ** 2) for place in range(FRAMES)}
 
 
-def draw_claim(folder: Path) -> Path:
+def draw_claim(recorded: Mapping[str, Path], folder: Path) -> Path:
     """Points of A in B coloured by their mode, over D_B's output: the start, then each model at its end."""
-    runs = _runs(folder)
+    runs = _runs(recorded)
     figure = Figure(figsize=(3.1 * (len(runs) + 1), 3.3), layout="tight")
     axes = figure.subplots(1, len(runs) + 1, squeeze=False)
     _draw(axes[0][0], next(iter(runs.values())), 0, "initial translations")
@@ -32,9 +33,9 @@ def draw_claim(folder: Path) -> Path:
     return folder / "toy.png"
 
 
-def draw_training(folder: Path) -> Path:
+def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
     """The same panels while they train, as toy.gif."""
-    runs, pictures = _runs(folder), []
+    runs, pictures = _runs(recorded), []
     figure = Figure(figsize=(2.6 * len(runs), 2.9), layout="tight")
     canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, len(runs), squeeze=False)
     for frame in range(min(len(run["steps"]) for run in runs.values())):
@@ -49,10 +50,9 @@ def draw_training(folder: Path) -> Path:
     return folder / "toy.gif"
 
 
-def _runs(folder: Path) -> dict[str, Any]:
-    """The recorded run of each model that was run, in the paper's order."""
-    files = {name: sorted((folder / "points").glob(f"{name}-seed*.npz")) for name in TITLES}
-    return {name: dict(np.load(found[0])) for name, found in files.items() if found}
+def _runs(recorded: Mapping[str, Path]) -> dict[str, Any]:
+    """The recorded run of each model that has a title, in the paper's order."""
+    return {name: dict(np.load(recorded[name])) for name in TITLES if name in recorded}
 
 
 def _draw(axes: Any, run: dict[str, Any], frame: int, title: str) -> None:

@@ -112,7 +112,8 @@ def azimuth(outputs: Tensor, inputs: Tensor) -> dict[str, float]:
     best. ``median_error`` and ``circular_correlation`` are those of the better way, ``offset`` (degrees) and
     ``is_mirrored`` (0 or 1) say which it was, ``chance_median_error`` is what shuffled outputs get the same way.
     ``reached``, [0, 1], is the share of the inputs' azimuths at which outputs arrive that way (at least a quarter of
-    those due): a map that knows but three sides of a thing can have a small error, and reaches three.
+    those due): a map that knows but three sides of a thing can have a small error, and reaches three. ``followed``,
+    [0, 1], is the share of them whose own outputs have a median error of at most 15 degrees that way.
     """
     ways = {"as_is": outputs, "mirrored": -outputs}
     errors = {way: best_offset(values, inputs) for way, values in ways.items()}
@@ -123,6 +124,7 @@ def azimuth(outputs: Tensor, inputs: Tensor) -> dict[str, float]:
         "median_error": errors[best][0],
         "circular_correlation": correlations[best],
         "reached": reached(ways[best] + errors[best][1], inputs),
+        "followed": followed(ways[best] + errors[best][1], inputs),
         "is_mirrored": float(best == "mirrored"),
         "offset": errors[best][1],
         **{f"median_error_{way}": error for way, (error, _) in errors.items()},
@@ -152,15 +154,23 @@ def reached(outputs: Tensor, inputs: Tensor) -> float:
     return int((arrived >= due / 4).sum()) / len(azimuths)
 
 
-def circular_correlation(one: Tensor, other: Tensor) -> float:
-    """Correlation of two sets of angles in degrees (Jammalamadaka and SenGupta 2001, section 8.2).
+def followed(outputs: Tensor, inputs: Tensor, degrees: float = 15.0) -> float:
+    """Share of the distinct azimuths of ``inputs`` that most of their outputs follow to within ``degrees``."""
+    errors = angle_between(outputs, inputs).abs()
+    azimuths = sorted(set(inputs.tolist()))
+    return sum(errors[inputs == azimuth].median().item() <= degrees for azimuth in azimuths) / len(azimuths)
 
-    In [-1, 1]; 0 where one is constant. Offsets do not change it; mirroring turns its sign.
+
+def circular_correlation(one: Tensor, other: Tensor) -> float:
+    """Correlation of two sets of angles in degrees (Fisher and Lee 1983), which needs no mean direction.
+
+    In [-1, 1]; 0 where one is constant. Offsets do not change it, over the full turn neither; mirroring turns its sign.
     """
-    sines = []
-    for degrees in (one.double(), other.double()):
-        radians = degrees.deg2rad()
-        mean = torch.atan2(radians.sin().mean(), radians.cos().mean())
-        sines.append((radians - mean).sin())
-    scale = (sines[0].square().sum() * sines[1].square().sum()).sqrt().item()
-    return (sines[0] * sines[1]).sum().item() / scale if scale > 1e-9 else 0.0
+    a, b = one.double().deg2rad(), other.double().deg2rad()
+
+    def length(angles: Tensor) -> float:
+        return torch.polar(torch.ones_like(angles), angles).sum().abs().square().item()
+
+    count = float(len(a)) ** 2
+    scale = ((count - length(2 * a)) * (count - length(2 * b))) ** 0.5
+    return (length(a - b) - length(a + b)) / scale if scale > 1e-6 * count else 0.0

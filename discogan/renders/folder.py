@@ -97,7 +97,7 @@ def _shots(
     for identity in range(first, first + count):
         heights = np.random.default_rng([seed, identity, 1]).uniform(*elevations, len(azimuths))
         for azimuth, elevation in zip(azimuths, heights, strict=True):
-            yield Shot(f"{identity:05d}_az{azimuth:+04.0f}.png", identity, azimuth, elevation)
+            yield Shot(f"{identity:05d}_az{azimuth:+g}.png", identity, azimuth, elevation)
 
 
 def _save(out: Path, shots: Sequence[Shot], images: Sequence[Pixels]) -> None:

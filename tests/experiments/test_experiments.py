@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from discogan.config import read_preset
-from discogan.errors import ConfigError, DataError
+from discogan.errors import ConfigError, DataError, DivergedError
 from discogan.experiments import Job, toy
 from discogan.experiments.azimuth import Azimuth
 from discogan.experiments.catalogue import EXPERIMENTS, get_experiment
@@ -60,7 +60,7 @@ def test_every_objective_trains_on_points(objective, tmp_path):
     row = experiment.run(Job("toy", "mixtures", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
     assert row["steps"] == 12
     assert all(0 <= row[way]["within_3_sigma"] <= 1 for way in row["directions"])
-    recorded = np.load(tmp_path / "points" / f"{objective}-seed0-mixtures.npz")
+    recorded = np.load(tmp_path / "points" / f"{objective}-seed0-toy-mixtures.npz")
     assert recorded["points"].shape[1:] == (toy.SHOWN_POINTS, 2)
     assert recorded["steps"][0] == 0
     assert recorded["steps"][-1] == 12
@@ -76,9 +76,9 @@ def test_the_same_toy_seed_is_the_same_run(tmp_path):
 
 def test_toy_figures(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=6)
-    for objective in ("gan", "discogan"):
-        experiment.run(Job("toy", "mixtures", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
-    still, moving = experiment.figures([], tmp_path)
+    jobs = [Job("toy", "mixtures", objective, 0, 0, 0.0, 1) for objective in ("gan", "discogan")]
+    rows = [{**vars(job), **experiment.run(job, tmp_path, tmp_path)} for job in jobs]
+    still, moving = experiment.figures(rows, tmp_path)
     with Image.open(still) as image:
         assert image.width > 2 * image.height
     with Image.open(moving) as image:
@@ -102,7 +102,7 @@ def test_azimuth_end_to_end(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("azimuths-*.png"))) == 1
     assert not list((tmp_path / "runs").iterdir())
     parts = [
-        {path.name.split("_")[0] for path in (tmp_path / "data" / "renders-32px" / part).glob("*.png")}
+        {path.name.split("_")[0] for path in (tmp_path / "data" / "car2car-renders-32px" / part).glob("*.png")}
         for part in ("train_a", "train_b", "test_a")
     ]
     assert not parts[0] & parts[1]
@@ -137,7 +137,7 @@ def test_photographs_with_true_pairs(tmp_path):
     assert rows[0]["data"] == "set"
     assert rows[0]["a_to_b"]["identity_top_1"] == 1
     assert Photographs().found(rows[0]) is (rows[0]["a_to_b"]["top_1"] == 1 and rows[0]["b_to_a"]["top_1"] == 1)
-    (drawn,) = (tmp_path / "out" / "sheets").glob("modern-seed0-set-32px-*.png")
+    (drawn,) = (tmp_path / "out" / "sheets").glob("modern-seed0-folders-set-32px-*.png")
     with Image.open(drawn) as sheet:
         assert sheet.height > 8 * 64  # both domains, each translated three times over
 
@@ -186,6 +186,20 @@ def test_a_missing_data_set_says_what_to_download(name, tmp_path):
     assert read_preset(name)["layout"] in EXPERIMENTS[name].summary
     with pytest.raises(DataError):
         reproduce(name, tmp_path / "out", data=tmp_path, say=print)
+
+
+def test_a_toy_run_that_diverges_says_so(tmp_path):
+    job = Job("toy", "mixtures", "discogan", 1, 0, 0.0, 1, ("training.learning_rate=1e30", "training.steps=120"))
+    with pytest.raises(DivergedError, match="became NaN"):
+        Toy().run(job, tmp_path, tmp_path)
+
+
+def test_official_settings_are_those_of_the_data_set(tmp_path):
+    job = Job("official_car2car", "set", "official", 0, 32, 5.0, 1)
+    config = Photographs("official_car2car")._config(job, tmp_path)
+    assert config.generator["stages"] == 5
+    assert config.objective["first_rate"] == 0.9
+    assert Photographs("handbags2shoes")._config(job, tmp_path).objective["rate_steps"] == 1200
 
 
 def test_rows_are_json(tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from filelock import FileLock
 
-from discogan.errors import ConfigError, DivergedError
+from discogan.errors import ConfigError, DivergedError, RunError
 from discogan.experiments import Column, Experiment, Job, grid
 from discogan.experiments.tables import markdown, summary
 
@@ -28,9 +29,15 @@ class Fake(Experiment):
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def check(self, job):
+        if job.settings:
+            raise ConfigError("no settings here")
+
     def run(self, job, data, folder):
         if job.seed == 9:
             raise DivergedError(7, "adversarial_b", "no checkpoint")
+        if job.seed == 8 and not (Path(self.counter) / "mended").exists():
+            raise OSError("disk full")
         (Path(self.counter) / f"{job.name}-{len(list(Path(self.counter).iterdir()))}").touch()
         score = {"score": job.seed / 10 + (job.objective == "modern") / 2, "error": 10.0 * job.seed}
         ways = ["a_to_b"] if job.objective == "gan" else ["a_to_b", "b_to_a"]
@@ -88,7 +95,7 @@ def test_the_table_is_median_worst_and_best(fake, tmp_path):
     assert (tmp_path / "out" / "table.md").read_text() == markdown(fake, rows)
     assert json.loads((tmp_path / "out" / "table.json").read_text()) == summary(fake, rows)
     lines = markdown(fake, rows).splitlines()
-    assert lines[0].startswith("**nothing, 32 px, 1 min, ")
+    assert lines[0].startswith("**fake, nothing, 32 px, 1 min, ")
     assert "| gan | 0 of 3 | 0.10 [0.00, 0.20] / - | 10.0 [20.0, 0.0] / - | 100 |" in lines
     assert (
         "| modern | 2 of 3 | 0.60 [0.50, 0.70] / 0.60 [0.50, 0.70] | 10.0 [20.0, 0.0] / 10.0 [20.0, 0.0] | 100 |"
@@ -97,6 +104,7 @@ def test_the_table_is_median_worst_and_best(fake, tmp_path):
 
 
 def test_a_diverged_run_is_a_result_and_stops_no_other(fake, tmp_path):
+    (tmp_path / "runs" / "mended").touch()
     rows, said = reproduce(tmp_path, seeds=10, parallel=2)
     assert len(rows) == 20
     assert sum("failed" in row for row in rows) == 2
@@ -104,6 +112,30 @@ def test_a_diverged_run_is_a_result_and_stops_no_other(fake, tmp_path):
     assert "| gan | 3 of 10 (1 diverged) | 0.40 [0.00, 0.80] / - |" in markdown(fake, rows)
     _, said = reproduce(tmp_path, seeds=10)
     assert said[0].startswith("20 runs, 20 of them done before")
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_run_that_breaks_loses_no_other(tmp_path):
+    with pytest.raises(RunError, match=r"2 of 18 runs did not end, the first .*-seed8-.* \(disk full\)"):
+        reproduce(tmp_path, seeds=9, parallel=2)
+    assert len(grid.read_results(tmp_path / "out" / grid.RESULTS)) == 16
+    (tmp_path / "runs" / "mended").touch()
+    assert len(reproduce(tmp_path, seeds=9)[0]) == 18
+
+
+@pytest.mark.usefixtures("fake")
+def test_two_grids_cannot_share_a_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(RunError, match="belongs to a grid that is running"):
+        reproduce(tmp_path)
+
+
+@pytest.mark.usefixtures("fake")
+def test_mistakes_are_found_before_anything_runs(tmp_path):
+    for options in ({"settings": ("x",)}, {"minutes": 0}, {"parallel": -1}, {"seeds": 0}):
+        with pytest.raises(ConfigError):
+            reproduce(tmp_path, **options)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("fake")

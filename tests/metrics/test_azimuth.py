@@ -56,6 +56,21 @@ def test_a_map_that_knows_three_sides_reaches_three(inputs):
     assert reached(torch.zeros_like(inputs), inputs) == pytest.approx(1 / 11)
 
 
+def test_a_map_that_is_right_for_half_the_sides_follows_half(inputs):
+    noise = 360 * torch.rand(len(inputs), generator=torch.Generator().manual_seed(0))
+    scores = azimuth(torch.where(inputs >= 0, inputs, noise), inputs)
+    assert scores["median_error"] < 5
+    assert scores["followed"] < 0.75
+    assert azimuth(40 - inputs, inputs)["followed"] == 1
+
+
+@pytest.mark.parametrize("offset", [0.0, 50.0, 90.0, 137.0])
+def test_correlation_over_the_full_turn_does_not_depend_on_the_zero(offset):
+    full = torch.arange(0.0, 360.0, 15.0)
+    assert circular_correlation(full + offset, full) == pytest.approx(1)
+    assert circular_correlation(offset - full, full) == pytest.approx(-1)
+
+
 def test_circular_correlation_ignores_offsets():
     one, other = torch.randn(2, 50, generator=torch.Generator().manual_seed(2)) * 40
     assert circular_correlation(one + 77, other) == pytest.approx(circular_correlation(one, other))
