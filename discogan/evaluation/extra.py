@@ -15,6 +15,15 @@ from discogan.metrics.perceptual import lpips
 EXTRA = ("coverage", "fid", "kid", "lpips")
 
 
+def check_extra(names: Sequence[str], paired: bool) -> None:
+    """Raises ``ConfigError`` for an unknown name, and for LPIPS without true pairs."""
+    for name in names:
+        if name not in EXTRA:
+            raise unknown_choice("metric", name, EXTRA)
+    if "lpips" in names and not paired:
+        raise ConfigError("LPIPS compares true pairs; give --pairs-a and --pairs-b, or leave it out.")
+
+
 def extra_scores(
     names: Sequence[str], images: Tensor, real: Tensor, *, paired: bool, weights: Path | None = None
 ) -> dict[str, float]:
@@ -23,11 +32,7 @@ def extra_scores(
     ``weights`` is a file of Inception's weights, PyTorch's hub cache unless given. Raises ``ConfigError`` for
     another name, for LPIPS without true pairs, and where weights or libraries are missing.
     """
-    for name in names:
-        if name not in EXTRA:
-            raise unknown_choice("metric", name, EXTRA)
-    if "lpips" in names and not paired:
-        raise ConfigError("LPIPS compares true pairs; give --pairs-a and --pairs-b, or leave it out.")
+    check_extra(names, paired)
     network = inception(weights) if {"fid", "kid"} & set(names) else None
     scores: dict[str, float] = {}
     for name in names:

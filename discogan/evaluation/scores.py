@@ -16,7 +16,7 @@ from discogan.data import Record, build_source, folder_records
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
-from discogan.evaluation.extra import extra_scores
+from discogan.evaluation.extra import check_extra, extra_scores
 from discogan.images import Pixels
 from discogan.metrics import as_rgb
 from discogan.metrics.diversity import diversity
@@ -49,8 +49,9 @@ def evaluate(
     """
     if (pairs_a is None) != (pairs_b is None):
         raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
-    model, config = load_model(run, pick_device(device))
     paired = pairs_a is not None and pairs_b is not None
+    check_extra(metrics, paired)
+    model, config = load_model(run, pick_device(device))
     records = (
         pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
     )

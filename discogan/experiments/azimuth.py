@@ -26,6 +26,7 @@ from discogan.files import write_text
 from discogan.metrics.azimuth import Fitted
 from discogan.model import DIRECTIONS
 from discogan.renders.folder import FRONT, FULL, LABELS, render_folder
+from discogan.training import check_config
 
 IDENTITIES = {"train_0": (0, 120), "train_1": (120, 120), "test": (240, 40)}
 """First identity and how many of each part; no thing is in two parts."""
@@ -90,7 +91,7 @@ class Azimuth(Experiment):
         return folder
 
     def check(self, job: Job) -> None:
-        self._config(job, Path())
+        check_config(self._config(job, Path()))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS

@@ -21,6 +21,7 @@ from discogan.experiments.figures import draw_sheets
 from discogan.experiments.images import job_config, train_job, write_sheet
 from discogan.images import Pixels
 from discogan.model import DIRECTIONS
+from discogan.training import check_config
 
 TEST_SPLITS = {"side_by_side": "val", "handbags_shoes": "val"}
 STEPS_A_MINUTE = 1200
@@ -63,7 +64,7 @@ class Photographs(Experiment):
         return data.resolve()
 
     def check(self, job: Job) -> None:
-        self._config(job, Path())
+        check_config(self._config(job, Path()))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS

@@ -41,7 +41,11 @@ def summary(experiment: Experiment, rows: Sequence[Row]) -> list[dict[str, Any]]
                     "max": max(row["steps"] for row in group),
                 },
                 **{
-                    way: {c.key: _spread(good, way, c) for c in experiment.columns if c.key in good[0][way]}
+                    way: {
+                        c.key: _spread(good, way, c)
+                        for c in experiment.columns
+                        if all(c.key in row[way] for row in good)
+                    }
                     for way in ways
                 },
             }

@@ -21,6 +21,7 @@ from discogan.experiments.toy_figures import draw_claim, draw_training, frame_st
 from discogan.metrics.modes import modes
 from discogan.model import DIRECTIONS, TranslationModel
 from discogan.objectives import Terms
+from discogan.training import check_config
 from discogan.training.learner import Learner
 
 MODES = 10
@@ -98,7 +99,7 @@ class Toy(Experiment):
         return folder
 
     def check(self, job: Job) -> None:
-        self.config(job)
+        check_config(self.config(job))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS

@@ -30,7 +30,7 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
     Raises ``ConfigError``, ``DataError``, ``RunError`` where ``out`` holds a run, and ``DivergedError``.
     """
     observer = observer or Observer()
-    _check(config)
+    check_config(config)
     run = RunFolder(out)
     run.require_new()
     _check_place(config, run.path)
@@ -59,7 +59,7 @@ def resume(
     with run.locked():
         description = run.describe()
         config = change_training(Config.from_dict(description["config"]), steps, minutes, settings)
-        _check(config)
+        check_config(config)
         stores = prepare_data(config, observer)
         for domain, store in zip("ab", stores, strict=True):
             if store.key != description["data"][domain]["key"]:
@@ -90,8 +90,8 @@ def prepare_data(config: Config, observer: Observer) -> tuple[ImageStore, ImageS
     return stores[0], stores[1]
 
 
-def _check(config: Config) -> None:
-    """Find mistakes in the settings before any image is decoded."""
+def check_config(config: Config) -> None:
+    """Find mistakes in the settings before any image is decoded; raises ``ConfigError``."""
     if config.training.steps is None and config.training.minutes is None:
         raise ConfigError("There is no budget; give --steps N or --minutes M.")
     pick_device(config.training.device)
