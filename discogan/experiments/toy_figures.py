@@ -29,14 +29,14 @@ def draw_claim(recorded: Mapping[str, Path], folder: Path) -> Path:
     _draw(axes[0][0], next(iter(runs.values())), 0, "initial translations")
     for place, (objective, run) in enumerate(runs.items(), start=1):
         _draw(axes[0][place], run, -1, TITLES.get(objective, objective))
-    figure.savefig(folder / "toy.png", dpi=90)
+    figure.savefig(folder / "toy.png", dpi=90, bbox_inches="tight")
     return folder / "toy.png"
 
 
 def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
     """The same panels while they train, as toy.gif."""
     runs, pictures = _runs(recorded), []
-    figure = Figure(figsize=(2.6 * len(runs), 2.9), layout="tight")
+    figure = Figure(figsize=(2.6 * len(runs), 3.0), dpi=75, layout="tight")
     canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, len(runs), squeeze=False)
     for frame in range(min(len(run["steps"]) for run in runs.values())):
         for place, (objective, run) in enumerate(runs.items()):
@@ -44,7 +44,7 @@ def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
             _draw(axes[0][place], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
         canvas.draw()  # type: ignore[no-untyped-call]
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
-        pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+        pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=48))
     durations = [FRAME_MILLISECONDS] * (len(pictures) - 1) + [3000]
     pictures[0].save(folder / "toy.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
     return folder / "toy.gif"
