@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -38,16 +39,27 @@ def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
     runs, pictures = _runs(recorded), []
     figure = Figure(figsize=(2.6 * len(runs), 3.0), dpi=75, layout="tight")
     canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, len(runs), squeeze=False)
+    palette = _palette()
     for frame in range(min(len(run["steps"]) for run in runs.values())):
         for place, (objective, run) in enumerate(runs.items()):
             axes[0][place].clear()
             _draw(axes[0][place], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
         canvas.draw()  # type: ignore[no-untyped-call]
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
-        pictures.append(picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=48))
+        pictures.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
     durations = [FRAME_MILLISECONDS] * (len(pictures) - 1) + [3000]
     pictures[0].save(folder / "toy.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
     return folder / "toy.gif"
+
+
+def _palette() -> Image.Image:
+    """Greys, and each mode's colour in three strengths; a palette made from the picture would be greys alone."""
+    greys = [np.full(3, level) for level in np.linspace(0, 255, 34)]
+    colours = 255 * mpl.colormaps["tab10"](range(10))[:, :3]
+    blends = [strength * colour + (1 - strength) * 220 for colour in colours for strength in (1.0, 0.7, 0.4)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([*greys, *blends]).round().astype(np.uint8).tobytes())
+    return palette
 
 
 def _runs(recorded: Mapping[str, Path]) -> dict[str, Any]:
