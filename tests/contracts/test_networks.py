@@ -65,11 +65,12 @@ def test_every_network_learns(registry, shapes):
 
 @pytest.mark.parametrize("name", GENERATORS.entries())
 def test_oblong_shapes_and_unknown_options_are_refused(name):
-    with pytest.raises(ConfigError, match="square"):
-        build(GENERATORS, name, (3, 32, 64), (3, 32, 64))
+    if name != "mlp":  # which takes data of any shape
+        with pytest.raises(ConfigError, match="square"):
+            build(GENERATORS, name, (3, 32, 64), (3, 32, 64))
     with pytest.raises(ConfigError, match="option of network"):
         build(GENERATORS, name, (3, 32, 32), (3, 32, 32), depth=3)
     with pytest.raises(ConfigError, match=r"generator\.width must be at least 1"):
         build(GENERATORS, name, (3, 32, 32), (3, 32, 32), width=0)
-    with pytest.raises(ConfigError, match="one of sigmoid, tanh"):
+    with pytest.raises(ConfigError, match="sigmoid, tanh"):
         build(GENERATORS, name, (3, 32, 32), (3, 32, 32), output="relu")
