@@ -10,8 +10,8 @@ import pytest
 from discogan.cli import app
 from discogan.config import preset_names
 from discogan.experiments.catalogue import get_experiment
-from discogan.experiments.grid import read_results
 from discogan.experiments.tables import markdown
+from discogan.tracking import read_metrics
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,7 +76,7 @@ def test_every_required_experiment_is_recorded():
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.parent.name)
 def test_an_experiment_s_table_is_that_of_its_recorded_runs(file):
-    rows = read_results(file)
+    rows = read_metrics(file)
     assert all(row["git_revision"] and row["versions"]["torch"] for row in rows)
     table = markdown(get_experiment(rows[0]["experiment"]), rows)
     assert (file.parent / "table.md").read_text() == table

@@ -11,12 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 Row = dict[str, Any]
 OBJECTIVES = ("gan", "recon_gan", "discogan", "official", "cyclegan", "modern")
-ONE_WAY = ("gan", "recon_gan")
-"""Models 1 and 2 of the paper train A to B alone."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,14 @@ class Job:
     settings: tuple[str, ...] = ()
 
     @property
-    def setting(self) -> str:
-        """What its table and figures are called; the same for all objectives and seeds that are compared."""
-        return setting_name(vars(self))
+    def directions(self) -> list[Literal["a_to_b", "b_to_a"]]:
+        """What its objective trains: models 1 and 2 of the paper train A to B alone."""
+        return ["a_to_b"] if self.objective in ("gan", "recon_gan") else ["a_to_b", "b_to_a"]
 
     @property
     def name(self) -> str:
         """What its own files are called."""
-        return f"{self.objective}-seed{self.seed}-{self.setting}"
+        return f"{self.objective}-seed{self.seed}-{setting_name(vars(self))}"
 
 
 def job_of(row: Row) -> Job:

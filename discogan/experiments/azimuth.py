@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from discogan.checkpoint import load_model
 from discogan.config import Config
 from discogan.data import folder_records
 from discogan.data.labels import labelled_images
-from discogan.data.store import Decoding, open_store
+from discogan.data.store import Decoding
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation import evaluate_azimuth, load_regressor
-from discogan.evaluation.scores import domain_decoding, score_direction
-from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
+from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_azimuths, draw_sheets
-from discogan.experiments.images import job_config, train_job, write_sheet
+from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
 from discogan.files import write_text
 from discogan.metrics.azimuth import Fitted
-from discogan.model import DIRECTIONS
 from discogan.renders.folder import FRONT, FULL, LABELS, render_folder
 from discogan.training import check_config
 
@@ -94,22 +90,17 @@ class Azimuth(Experiment):
         check_config(self._config(job, Path()))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
-        directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
         run, steps = train_job(job, self._config(job, data), folder)
         regressors = _regressor(data, job.image_size, "a"), _regressor(data, job.image_size, "b")
         folders = data / "test_a", data / "test_b"
-        scores = evaluate_azimuth(run, *folders, regressors=regressors, directions=directions, device="cpu")
+        scores = evaluate_azimuth(run, *folders, regressors=regressors, directions=job.directions, device="cpu")
         model, config = load_model(run, pick_device("cpu"))
-        tests = [
-            np.array(open_store(folder_records(part), domain_decoding(config, domain)).pixels)
-            for domain, part in zip("ab", folders, strict=True)
-        ]
-        ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
-        for way in directions:
-            scores[way] |= score_direction(model, *ends[way], way, paired=False)
+        tests = read_tests((folder_records(folders[0]), folder_records(folders[1])), config)
+        for way, unpaired in score_tests(model, tests, job.directions, paired=False).items():
+            scores[way] |= unpaired
         title = f"{job.experiment} on {job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
-        write_sheet(model, tests, directions, folder / "sheets" / f"{job.name}.png", title, times=1)
-        return {**scores, "directions": list(directions), "steps": steps}
+        write_sheet(model, tests, job.directions, folder / "sheets" / f"{job.name}.png", title, times=1)
+        return {**scores, "directions": job.directions, "steps": steps}
 
     def found(self, row: Row) -> bool:
         ways = [row[way] for way in row["directions"]]

@@ -23,6 +23,7 @@ from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
 from discogan.files import write_text
+from discogan.tracking import read_metrics
 from discogan.training import made_with
 
 RESULTS = "results.jsonl"
@@ -102,7 +103,7 @@ def run_jobs(
     """Run the jobs that have no result yet, ``parallel`` at a time."""
     results = out / RESULTS
     # Rewritten whole, so that the next line does not join one that a kill tore.
-    write_text(results, "".join(json.dumps(row) + "\n" for row in read_results(results)))
+    write_text(results, "".join(json.dumps(row) + "\n" for row in read_metrics(results)))
     done = finished_jobs(results)
     waiting = [job for job in jobs if job not in done]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
@@ -129,27 +130,16 @@ def run_jobs(
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
     """Tables and scatter plots from results.jsonl, and what the runs left in sheets and points."""
-    rows = read_results(out / RESULTS)
+    rows = read_metrics(out / RESULTS)
     good = [row for row in rows if "failed" not in row]
     written = [*write_tables(experiment, rows, out), *experiment.figures(good, out)]
     say("Written: " + ", ".join(path.name for path in written) + f" in {out}")
     return rows
 
 
-def read_results(file: Path) -> list[Row]:
-    """All whole rows; a line torn by a kill is left out and its run made again."""
-    rows = []
-    for line in file.read_text("utf-8").splitlines() if file.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
-
-
 def finished_jobs(file: Path) -> set[Job]:
     """The jobs that have a row."""
-    return set(map(job_of, read_results(file)))
+    return set(map(job_of, read_metrics(file)))
 
 
 def _run_all(

@@ -6,13 +6,17 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
-from discogan.errors import RunError
+from discogan.data import Record
+from discogan.data.store import open_store
+from discogan.errors import DataError, RunError
+from discogan.evaluation.scores import domain_decoding, score_direction
 from discogan.experiments import Job
 from discogan.images import Pixels, draw_sheet
 from discogan.model import DIRECTIONS, Direction, TranslationModel
@@ -61,6 +65,23 @@ def train_job(job: Job, config: Config, out: Path) -> tuple[Path, int]:
 def run_folder(job: Job, out: Path) -> Path:
     """Where a job trains."""
     return out / "runs" / job.name
+
+
+def read_tests(records: tuple[Sequence[Record], Sequence[Record]], config: Config) -> list[Pixels]:
+    """Test images of A and of B, uint8 (N, H, W, C); raises ``DataError`` where one is broken."""
+    stores = [open_store(listed, domain_decoding(config, domain)) for domain, listed in zip("ab", records, strict=True)]
+    for store in stores:
+        if store.skipped:
+            raise DataError(f"Test images must all be readable: {store.skipped[0]}")
+    return [np.array(store.pixels) for store in stores]
+
+
+def score_tests(
+    model: TranslationModel, tests: Sequence[Pixels], directions: Sequence[Direction], paired: bool
+) -> dict[str, Any]:
+    """``score_direction`` of each direction that was trained."""
+    ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
+    return {way: score_direction(model, *ends[way], way, paired) for way in directions}
 
 
 def write_sheet(

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from discogan.checkpoint import load_model
 from discogan.config import Config, Table, read_preset
 from discogan.data import Record, build_source
-from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
-from discogan.errors import ConfigError, DataError
-from discogan.evaluation.scores import domain_decoding, pair_records, score_direction
-from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row
+from discogan.errors import ConfigError
+from discogan.evaluation.scores import pair_records
+from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_sheets
-from discogan.experiments.images import job_config, train_job, write_sheet
-from discogan.images import Pixels
-from discogan.model import DIRECTIONS
+from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
 from discogan.training import check_config
 
 TEST_SPLITS = {"side_by_side": "val", "handbags_shoes": "val"}
+"""What these sources call their test part."""
 STEPS_A_MINUTE = 1200
 """About what `official` makes at 32 pixels on one core."""
 MOST = 1024
@@ -67,19 +63,14 @@ class Photographs(Experiment):
         check_config(self._config(job, Path()))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
-        directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
         run, steps = train_job(job, self._config(job, data), folder)
         model, config = load_model(run, pick_device("cpu"))
         records, paired = self._tests(data)
-        tests = [
-            _pixels(_some(listed), domain_decoding(config, domain))
-            for domain, listed in zip("ab", records, strict=True)
-        ]
-        ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
-        scores: Row = {way: score_direction(model, *ends[way], way, paired) for way in directions}
+        tests = read_tests((_some(records[0]), _some(records[1])), config)
+        scores = score_tests(model, tests, job.directions, paired)
         title = f"{job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
-        write_sheet(model, tests, directions, folder / "sheets" / f"{job.name}.png", title, times=3)
-        return {**scores, "directions": list(directions), "steps": steps, "paired": paired}
+        write_sheet(model, tests, job.directions, folder / "sheets" / f"{job.name}.png", title, times=3)
+        return {**scores, "directions": job.directions, "steps": steps, "paired": paired}
 
     def found(self, row: Row) -> bool | None:
         """With true pairs: whether top-1 is at least halfway from what the identity scores to all right."""
@@ -103,7 +94,8 @@ class Photographs(Experiment):
         if not self.preset:
             return {"name": "folders", "a": str(data / f"{split}_a"), "b": str(data / f"{split}_b")}
         source = read_preset(self.preset)["source"]
-        return {**source, "root": str(data), "split": "train" if split == "train" else split_name(source["name"])}
+        test = TEST_SPLITS.get(source["name"], "test")
+        return {**source, "root": str(data), "split": "train" if split == "train" else test}
 
     def _tests(self, data: Path) -> tuple[tuple[list[Record], list[Record]], bool]:
         """Test images of both domains, and whether row i of one belongs to row i of the other."""
@@ -113,18 +105,6 @@ class Photographs(Experiment):
         if (data / "test_a").is_dir() and (data / "test_b").is_dir():
             return pair_records(data / "test_a", data / "test_b"), True
         return build_source(self._source(data, "train")).records(), False
-
-
-def split_name(source: str) -> str:
-    """What a source calls its test part."""
-    return TEST_SPLITS.get(source, "test")
-
-
-def _pixels(records: Sequence[Record], decoding: Decoding) -> Pixels:
-    store = open_store(records, decoding)
-    if store.skipped:
-        raise DataError(f"Test images must all be readable: {store.skipped[0]}")
-    return np.array(store.pixels)
 
 
 def _some(records: Sequence[Record]) -> Sequence[Record]:

@@ -16,10 +16,10 @@ from torch import Tensor
 from discogan.config import Config, load_config
 from discogan.devices import own_state
 from discogan.errors import ConfigError, DivergedError
-from discogan.experiments import ONE_WAY, Column, Experiment, Job, Row, job_of
+from discogan.experiments import Column, Experiment, Job, Row, job_of
 from discogan.experiments.toy_figures import draw_claim, draw_training, frame_steps
 from discogan.metrics.modes import modes
-from discogan.model import DIRECTIONS, TranslationModel
+from discogan.model import TranslationModel
 from discogan.objectives import Terms
 from discogan.training import check_config
 from discogan.training.learner import Learner
@@ -102,17 +102,16 @@ class Toy(Experiment):
         check_config(self.config(job))
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
-        directions = DIRECTIONS[:1] if job.objective in ONE_WAY else DIRECTIONS
         record = Recording(self.a, self.b, folder / "points" / f"{job.name}.npz") if job.seed == SHOWN_SEED else None
         with own_state(job.threads):
             learner = Learner(self.config(job), ((2,), (2,)))
             step = self._learn(learner, job, record)
             model = learner.model.eval()
             model.generator_ab, model.generator_ba = learner.outside["generator_ab"], learner.outside["generator_ba"]
-            scores: Row = {way: self.score(model, way) for way in directions}
+            scores: Row = {way: self.score(model, way) for way in job.directions}
         if record:
             record.save()
-        return {**scores, "directions": list(directions), "steps": step}
+        return {**scores, "directions": job.directions, "steps": step}
 
     def found(self, row: Row) -> bool:
         return all(row[way]["covered"] == MODES and row[way]["collisions"] == 0 for way in row["directions"])

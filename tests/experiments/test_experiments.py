@@ -204,7 +204,8 @@ def test_official_settings_are_those_of_the_data_set(tmp_path):
 
 def test_rows_are_json(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=3)
-    json.dumps(experiment.run(Job("toy", "mixtures", "gan", 1, 0, 0.0, 1), tmp_path, tmp_path))
+    row = experiment.run(Job("toy", "mixtures", "gan", 1, 0, 0.0, 1), tmp_path, tmp_path)
+    assert json.loads(json.dumps(row)) == row
 
 
 def test_the_real_domains_are_read(shared_data, tmp_path):
