@@ -28,6 +28,8 @@ class ConvolutionalGeneratorOptions:
     """The norm on all but the first and last stage."""
     output: Literal["sigmoid", "tanh"] = "sigmoid"
     """The last activation, which also fixes the pixel range: sigmoid [0, 1], tanh [-1, 1]."""
+    residual: bool = False
+    """Add the input image before the last activation: the layers then learn what differs between the domains."""
 
     def __post_init__(self) -> None:
         require("generator.width", self.width, at_least=1)
@@ -36,7 +38,7 @@ class ConvolutionalGeneratorOptions:
 
 @GENERATORS.register("convolutional", ConvolutionalGeneratorOptions)
 class ConvolutionalGenerator(nn.Module):
-    """The paper's encoder-decoder: 3, 4 or 5 stages, no noise, no skips.
+    """The paper's encoder-decoder: 3, 4 or 5 stages, no noise, no skips but the one of ``options.residual``.
 
     Float images (N, C_in, H, W) to (N, C_out, H, W) in the range of ``options.output``. At 64 px, 3
     channels and width 64 it has 5,513,856 parameters with 4 stages and 7,153,480 with 5.
@@ -61,12 +63,19 @@ class ConvolutionalGenerator(nn.Module):
             decoder += _up(options.code_channels, widths[-1], options.norm, code_kernel, stride=1, padding=0)
         for before, after in pairwise(reversed(widths)):
             decoder += _up(before, after, options.norm)
-        decoder += [nn.ConvTranspose2d(widths[0], out_shape[0], 4, 2, 1, bias=False), output_layer(options.output)]
+        decoder += [nn.ConvTranspose2d(widths[0], out_shape[0], 4, 2, 1, bias=False)]
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder)
+        self.output = output_layer(options.output)
+        self.residual = options.residual
 
     def forward(self, images: Tensor) -> Tensor:
-        translated: Tensor = self.decoder(self.encoder(images))
+        drawn: Tensor = self.decoder(self.encoder(images))
+        if self.residual:
+            # Channels that do not correspond, grey and RGB, share the input's mean.
+            same = images.shape[1] == drawn.shape[1]
+            drawn = drawn + (images if same else images.mean(1, keepdim=True))
+        translated: Tensor = self.output(drawn)
         return translated
 
 

@@ -40,8 +40,19 @@ def test_features_are_the_official_ones():
 
 def test_the_first_and_last_stage_have_no_norm():
     network = ConvolutionalGenerator(RGB64, RGB64, ConvolutionalGeneratorOptions(width=4))
-    kinds = [type(layer).__name__ for layer in (*network.encoder, *network.decoder)]
+    kinds = [type(layer).__name__ for layer in (*network.encoder, *network.decoder, network.output)]
     assert kinds[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
     assert kinds[-2:] == ["ConvTranspose2d", "Sigmoid"]
     assert kinds.count("BatchNorm2d") == 6
     assert all(layer.bias is None for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))
+
+
+@pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1)])
+def test_a_residual_generator_that_draws_nothing_keeps_its_input(channels):
+    shapes = [(count, 32, 32) for count in channels]
+    options = ConvolutionalGeneratorOptions(width=4, stages=3, output="tanh", residual=True)
+    network = ConvolutionalGenerator(*shapes, options).eval()
+    torch.nn.init.zeros_(network.decoder[-1].weight)
+    image = torch.rand(2, *shapes[0]) * 2 - 1
+    kept = image if channels == (3, 3) else image.mean(1, keepdim=True).expand(-1, channels[1], -1, -1)
+    assert torch.allclose(network(image), kept.tanh())
