@@ -12,7 +12,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"experiments"},
-    {"api"},
+    {"api", "matching"},
     {"training", "translator", "evaluation"},
     {"objectives", "checkpoint", "tracking"},
     {"model"},

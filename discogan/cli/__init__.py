@@ -16,6 +16,7 @@ from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
 from discogan.cli.info import info, list_parts
+from discogan.cli.match import match
 from discogan.cli.reproduce import reproduce
 from discogan.cli.train import train
 from discogan.cli.translate import translate
@@ -27,7 +28,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, chain, evaluate, reproduce, data, demo, info):
+for command in (train, translate, match, chain, evaluate, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

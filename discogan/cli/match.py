@@ -1,0 +1,54 @@
+"""``discogan match``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from discogan.cli.console import say
+
+
+def match(
+    run: Path,
+    a: Path,
+    b: Path,
+    *,
+    out: Path,
+    count: int = 5,
+    one_to_one: bool = False,
+    sheet: Path | None = None,
+    device: str = "auto",
+) -> None:
+    """Find the likely counterparts in folder B of each image of folder A, by both directions' translations.
+
+    Parameters
+    ----------
+    run
+        A run, or one of its checkpoints.
+    a
+        Folder of images of domain A.
+    b
+        Folder of images of domain B.
+    out
+        The CSV file: path_a,path_b,rank,score, where 1 is each other's translation and 0 a random image.
+    count
+        Counterparts of each image.
+    one_to_one
+        One counterpart each, and no image twice: the assignment that fits best as a whole.
+    sheet
+        The contact sheet; next to the CSV file, as PNG, unless given.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from discogan.matching import Matcher
+
+    matcher = Matcher(run, a, b, device)
+    matching = matcher.match(count, one_to_one)
+    for problem in matching.skipped:
+        say(f"Skipped: {problem}")
+    matching.write_csv(out)
+    sheet = sheet or out.with_suffix(".png")
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    matcher.draw(matching, sheet)
+    say(f"{len(matching.matches):,} matches written to {out}, some of them drawn in {sheet}")
+    if matching.unmatched:
+        say(f"{len(matching.unmatched):,} images of A have no counterpart of their own")
