@@ -1,29 +1,56 @@
-"""How often the true relation is found: a resumable grid of presets, sizes and seeds on paired data.
+"""How often the true relation is found: a resumable grid of tasks, presets and seeds on data with true answers.
 
-    python benchmarks/discovery.py run DATA [--presets modern official] [--sizes 32 64] [--seeds 5]
+    python benchmarks/discovery.py run DATA [--tasks hands cars ...] [--presets modern official ...] [--seeds 10]
     python benchmarks/discovery.py table
 
-DATA holds train_a, train_b (all that training sees), test_a and test_b (true pairs by name, for the
-score alone). Each run is two commands a user would type, ``discogan train`` and ``discogan evaluate``,
-on ``--threads`` cores; a finished one is a line of benchmarks/discovery.jsonl and is not run again.
+DATA holds a folder for each set below. Training sees its train folders alone, under default settings but for size
+and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
+train`` and ``discogan evaluate``, on one core for the processor time that so many minutes of two cores have; two run
+side by side. A finished one is a line of docs/results/discovery.jsonl and is not run again.
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).with_suffix(".jsonl")
-MINUTES = {32: 3.0, 64: 6.0, 128: 20.0, 256: 60.0}
+from discogan.experiments.azimuth import Azimuth
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "discovery.jsonl"
+CORES = 2
+WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A set, the size and time it is given, and the bar that a run must pass in both directions."""
+
+    data: str
+    image_size: int
+    minutes: float
+    """Of two cores."""
+    kinds: tuple[str, str] | None = None
+    """What is rendered, where azimuths are the truth; else test pairs are."""
+    bar: float | None = None
+    """Top-1 to reach; None is the identity's. With kinds, degrees of median error to stay below."""
+
+
+TASKS = {
+    "hands": Task("hands_edges_photo", 64, 4, bar=0.8),
+    "emoji": Task("emoji_fluent_lineart_color", 64, 4),
+    "icons": Task("icons_phosphor_outline_fill", 64, 4),
+    "car2car": Task("rot_cars_chairs", 32, 1, ("car", "car"), 15.0),
+    "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
+}
 
 
 def main() -> None:
@@ -31,12 +58,13 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run")
     run.add_argument("data", type=Path)
-    run.add_argument("--presets", nargs="+", default=["modern", "official"])
-    run.add_argument("--sizes", nargs="+", type=int, default=[32, 64])
+    run.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    run.add_argument("--presets", nargs="+", default=["modern", "official", "discogan", "cyclegan"])
     run.add_argument("--seeds", type=int, default=5)
-    run.add_argument("--minutes", type=float, help="the same for all sizes; else 3 at 32 px and 6 at 64 px")
-    run.add_argument("--parallel", type=int, default=1, help="runs side by side; give --threads their share")
-    run.add_argument("--threads", type=int, default=0)
+    run.add_argument("--first-seed", type=int, default=0)
+    run.add_argument("--minutes", type=float, help="of two cores, instead of the task's")
+    run.add_argument("--set", action="append", default=[], dest="settings", help="as for discogan train; its own line")
+    run.add_argument("--parallel", type=int, default=CORES)
     commands.add_parser("table")
     arguments = parser.parse_args()
     if arguments.command == "run":
@@ -46,47 +74,63 @@ def main() -> None:
 
 def grid(arguments: argparse.Namespace) -> None:
     """Run what is not among the results yet."""
-    minutes = {size: arguments.minutes or MINUTES[size] for size in arguments.sizes}
-    threads = arguments.threads or os.cpu_count() or 1
     done = {key(row) for row in read_rows()}
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {
-            "data": arguments.data.name,
+            "task": task,
             "preset": preset,
-            "image_size": size,
-            "minutes": minutes[size],
-            "threads": threads,
+            "settings": arguments.settings,
+            "image_size": TASKS[task].image_size,
+            "minutes": arguments.minutes or TASKS[task].minutes,
             "seed": seed,
         }
-        for preset, size, seed in product(arguments.presets, arguments.sizes, range(arguments.seeds))
+        for seed, task, preset in product(seeds, arguments.tasks, arguments.presets)
     ]
     waiting = [job for job in jobs if key(job) not in done]
-    with ThreadPoolExecutor(arguments.parallel) as pool:
-        for finished in as_completed([pool.submit(measure, arguments.data, job) for job in waiting]):
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
+        prepared = {name: prepare(TASKS[name], arguments.data, Path(folder) / name) for name in arguments.tasks}
+        for finished in as_completed([pool.submit(measure, prepared[job["task"]], job) for job in waiting]):
             row = finished.result()
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            print(row["preset"], row["image_size"], row["seed"], scores_text(row), flush=True)
+            print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
+
+
+def prepare(task: Task, data: Path, folder: Path) -> Path:
+    """The folder with train_a, train_b, test_a and test_b; of renders the paper's azimuths alone."""
+    if task.kinds is None:
+        return data / task.data
+    folder.mkdir()
+    return Azimuth(*task.kinds).prepare(folder, data / task.data, task.image_size)
 
 
 def measure(data: Path, job: Row) -> Row:
     """Train and score one run in a folder that is thrown away."""
+    truth = "azimuth" if TASKS[job["task"]].kinds else "pairs"
     with tempfile.TemporaryDirectory() as folder:
         run, scores = Path(folder) / "run", Path(folder) / "scores.json"
         command("train", data / "train_a", data / "train_b", "--out", run, *options(job))
-        command("evaluate", run, "--pairs-a", data / "test_a", "--pairs-b", data / "test_b", "--json", scores)
+        tests = f"--{truth}-a", data / "test_a", f"--{truth}-b", data / "test_b"
+        command("evaluate", run, *tests, "--json", scores)
         description = json.loads((run / "config.json").read_text())
         steps = json.loads((run / "checkpoints" / (run / "last").read_text() / "progress.json").read_text())["step"]
         result = json.loads(scores.read_text())
+    ways = {way: result[way] | (result["azimuth"][way] if truth == "azimuth" else {}) for way in WAYS}
+    if truth == "azimuth":
+        for way in ways.values():
+            del way["inputs"], way["outputs"]
     made_with = {"versions": description["versions"], "git_revision": description["git_revision"]}
-    return {**job, "steps": steps, "a_to_b": result["a_to_b"], "b_to_a": result["b_to_a"], **made_with}
+    return {**job, "steps": steps, **ways, "verdict": result["verdict"], **made_with}
 
 
 def options(job: Row) -> Iterator[object]:
     """A job as the flags of ``discogan train``."""
-    for name in ("preset", "image_size", "minutes", "seed"):
-        yield from ("--" + name.replace("_", "-"), job[name])
-    yield from ("--set", f"training.threads={job['threads']}")
+    yield from ("--preset", job["preset"], "--image-size", job["image_size"], "--seed", job["seed"])
+    yield from ("--minutes", job["minutes"] * CORES)
+    fixed = ("training.threads=1", "training.clock=processor", "training.sample_every_steps=1000000")
+    for setting in (*fixed, *job["settings"]):
+        yield from ("--set", setting)
 
 
 def command(*words: object) -> None:
@@ -98,39 +142,59 @@ def command(*words: object) -> None:
 
 def key(row: Row) -> tuple[Any, ...]:
     """What tells one run from another."""
-    return tuple(row[name] for name in ("data", "preset", "image_size", "minutes", "threads", "seed"))
+    return tuple(str(row[name]) for name in ("task", "preset", "settings", "image_size", "minutes", "seed"))
 
 
 def read_rows() -> list[Row]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
+def found(row: Row) -> bool:
+    """Whether a run passes its task's bar in both directions."""
+    task = TASKS[row["task"]]
+    if task.kinds:
+        return all(row[way]["median_error"] <= task.bar for way in WAYS)
+    return all(row[way]["top_1"] >= task.bar if task.bar else beats_identity(row[way]) for way in WAYS)
+
+
+def beats_identity(scores: Row) -> bool:
+    better: bool = scores["top_1"] > scores["identity_top_1"]
+    return better
+
+
 def table(rows: Iterable[Row]) -> str:
-    """Markdown: a line for each setting, the top-1 of every seed and its median, A to B / B to A."""
+    """Markdown: a line for each task and setting, with how many seeds pass the bar, the median, worst and best."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(key(row)[:-1], []).append(row)
+        groups.setdefault((list(TASKS).index(row["task"]), *key(row)[:-1]), []).append(row)
     lines = [
-        "| data | preset | px | minutes | cores | top-1 by seed (A to B / B to A) | median | identity | steps |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| task | preset | px, minutes | found | A to B | B to A | identity, A to B / B to A | steps |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for (data, preset, size, minutes, threads), group in groups.items():
-        group.sort(key=lambda row: row["seed"])
-        identity = scores_text(group[0], "identity_top_1")
-        middle = " / ".join(f"{statistics.median(row[way]['top_1'] for row in group):.2f}" for way in WAYS)
-        seeds = ", ".join(scores_text(row) for row in group)
+    for (_, task, preset, settings, size, minutes), group in sorted(groups.items(), key=lambda item: item[0][:1]):
+        named = " ".join([preset, *json.loads(settings.replace("'", '"'))])
+        name = "median_error" if TASKS[task].kinds else "top_1"
+        columns = [spread([row[way][name] for row in group], name) for way in WAYS]
+        identity = " / ".join(digits(group[0][way][f"identity_{name}"], name) for way in WAYS)
         steps = f"{statistics.median(row['steps'] for row in group):,.0f}"
-        lines.append(
-            f"| {data} | {preset} | {size} | {minutes:g} | {threads} | {seeds} | {middle} | {identity} | {steps} |"
-        )
+        passed = f"{sum(map(found, group))} of {len(group)}"
+        cells = (task, named, f"{size}, {float(minutes):g}", passed, *columns, identity, steps)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-WAYS = ("a_to_b", "b_to_a")
+def spread(values: list[float], name: str) -> str:
+    """Median [least, most]."""
+    return f"{digits(statistics.median(values), name)} [{digits(min(values), name)}, {digits(max(values), name)}]"
 
 
-def scores_text(row: Row, name: str = "top_1") -> str:
-    return " / ".join(f"{row[way][name]:.2f}" for way in WAYS)
+def digits(value: float, name: str) -> str:
+    return f"{value:.1f}°" if name == "median_error" else f"{value:.2f}"
+
+
+def text(row: Row) -> str:
+    name = "median_error" if TASKS[row["task"]].kinds else "top_1"
+    return " / ".join(digits(row[way][name], name) for way in WAYS)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@
                                            discriminator_a.safetensors discriminator_b.safetensors
                                            training_state.safetensors progress.json config.json
     RUN/last                               names the newest checkpoint
+    RUN/starts/seed-3/                     runs of other seeds that were compared, where --starts asked for them
+    RUN/best/                              the networks where the score without pairs was best
+    RUN/verdict.json                       what can be said of the relation, once the budget is used
 
 Safetensors and JSON only: nothing is unpickled, so a run from a stranger cannot run code. Folders and
 files appear under their names only when they are whole and on disk (temporary name, fsync, rename).
@@ -60,12 +63,11 @@ class RunFolder:
 
     def require_new(self) -> None:
         """Raises ``RunError`` where a run is already here."""
-        if self.exists:
+        if self.exists or (self.path / "starts").exists():
             raise RunError(f"{self.path} already holds a run; go on with --resume {self.path} or give another --out.")
 
     def create(self, description: Mapping[str, Any]) -> None:
-        """Start a run: write config.json. Raises ``RunError`` where one is already there."""
-        self.require_new()
+        """Start a run: write config.json, last, for it says that there is one."""
         self.samples.mkdir(parents=True, exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         write_json(self.path / "config.json", description)
@@ -73,6 +75,10 @@ class RunFolder:
     def describe(self) -> dict[str, Any]:
         """config.json; raises ``RunError`` where it is missing or unreadable."""
         return _read_description(self.path)
+
+    def start(self, seed: int) -> "RunFolder":
+        """Where the start of a seed trains, in a run that chooses among several."""
+        return RunFolder(self.path / "starts" / f"seed-{seed}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,17 +107,32 @@ class RunFolder:
         self._prune(keep)
         return final
 
+    def save_best(self, files: Mapping[str, State], progress: Progress) -> None:
+        """Replace RUN/best, a checkpoint to use but not to resume from."""
+        best, before = self.path / "best", self.path / ".dropping-best"
+        shutil.rmtree(before, ignore_errors=True)
+        if best.exists():
+            best.rename(before)
+        self._write_checkpoint(best, {name: files[name] for name in NETWORKS}, progress)
+        shutil.rmtree(before, ignore_errors=True)
+
+    def mend_best(self) -> None:
+        """Take the former best back where a kill came between the two renames that replace it."""
+        before = self.path / ".dropping-best"
+        if before.exists() and not (self.path / "best").exists():
+            before.rename(self.path / "best")
+
     def _write_checkpoint(self, final: Path, files: Mapping[str, State], progress: Progress) -> None:
-        for left_over in self.checkpoints.glob(".writing-*"):
+        for left_over in final.parent.glob(".writing-*"):
             shutil.rmtree(left_over, ignore_errors=True)
-        temporary = self.checkpoints / f".writing-{final.name}"
+        temporary = final.with_name(f".writing-{final.name}")
         temporary.mkdir(parents=True)
         for name, tensors in files.items():
             write_tensors(temporary / f"{name}.safetensors", tensors)
         write_json(temporary / "config.json", self.describe())
         write_json(temporary / "progress.json", vars(progress))
         temporary.rename(final)
-        sync(self.checkpoints)
+        sync(final.parent)
 
     def _prune(self, keep: int) -> None:
         for path in sorted(self.checkpoints.glob("step-*"), key=_step_of)[:-keep]:
@@ -126,6 +147,15 @@ class RunFolder:
 def read_progress(checkpoint: Path) -> Progress:
     """The progress that a checkpoint was written at."""
     return Progress(**json.loads((checkpoint / "progress.json").read_text()))
+
+
+def witnesses(run: Path, seed: int) -> list[Path]:
+    """The newest checkpoints of a run's other starts than that of ``seed``, those that came furthest."""
+    folders = sorted(path for path in (run / "starts").glob("seed-*") if path.name != f"seed-{seed}")
+    found = [RunFolder(path).last_checkpoint() for path in folders]
+    steps = {path: read_progress(path).step for path in found if path is not None}
+    # One that lost early is too young to agree with anything.
+    return [path for path, step in steps.items() if step >= 0.8 * max(steps.values())]
 
 
 def write_tensors(file: Path, tensors: State) -> None:

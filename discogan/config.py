@@ -1,6 +1,6 @@
 """A run's settings: dataclasses, TOML presets and ``part.option=value`` overrides. Standard library only.
 
-A configuration has six parts. ``data`` and ``training`` are the dataclasses below; ``source``,
+A configuration has seven parts. ``data``, ``training`` and ``anchors`` are the dataclasses below; ``source``,
 ``generator``, ``discriminator`` and ``objective`` are tables whose ``name`` picks a registered part
 and whose other keys are that part's own options.
 """
@@ -43,6 +43,8 @@ class DataOptions:
     """The colour under transparent pixels and around padded images (a name or #rrggbb)."""
     flip: bool = False
     """Mirror half of the training images left to right."""
+    limit: int = 0
+    """Train on so many images of each domain at most, evenly spread over the folder; 0 is all."""
     workers: int = 0
     """Processes that decode; 0 is one per core."""
 
@@ -50,6 +52,7 @@ class DataOptions:
         if self.image_size not in (32, 64, 128, 256):
             raise ConfigError(f"image_size must be 32, 64, 128 or 256, not {self.image_size}.")
         require("data.workers", self.workers, at_least=0)
+        require("data.limit", self.limit, at_least=0)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,12 @@ class TrainingOptions:
     """How often a checkpoint is written."""
     keep_checkpoints: int = 3
     """How many of the newest checkpoints are kept."""
+    score_every_steps: int = 200
+    """How often the run is scored without pairs, for best/ and the alarms; it costs about two steps."""
+    stop_when_stalled: bool = False
+    """Stop once no better score has come for two fifths of the budget."""
+    starts: int = 1
+    """Runs from different seeds of which the best by that score goes on; they share the budget."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -97,6 +106,8 @@ class TrainingOptions:
             "sample_every_steps",
             "checkpoint_every_steps",
             "keep_checkpoints",
+            "score_every_steps",
+            "starts",
         ):
             require(f"training.{name}", getattr(self, name), at_least=1)
         require("training.learning_rate", self.learning_rate, at_least=0)
@@ -109,6 +120,25 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
+class AnchorOptions:
+    """A few pairs that are known, beside the unpaired images."""
+
+    file: str = ""
+    """A CSV file with the columns path_a,path_b; none unless given."""
+    weight: float = 10.0
+    """Weight of the L1 between the translation of an anchor and its partner, in each direction."""
+    batch_size: int = 4
+    """Anchors in a step; few, for they cost as much as other images."""
+    held_out_share: float = 0.2
+    """Share of the pairs, rounded down, that training does not see and the relation is checked with."""
+
+    def __post_init__(self) -> None:
+        require("anchors.weight", self.weight, at_least=0)
+        require("anchors.batch_size", self.batch_size, at_least=1)
+        require("anchors.held_out_share", self.held_out_share, at_least=0, below=1)
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything a run is made from."""
 
@@ -116,6 +146,7 @@ class Config:
     seed: int = 0
     data: DataOptions = field(default_factory=DataOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    anchors: AnchorOptions = field(default_factory=AnchorOptions)
     source: Table = field(default_factory=lambda: {"name": "folders"})
     generator: Table = field(default_factory=lambda: {"name": "convolutional"})
     discriminator: Table = field(default_factory=lambda: {"name": "convolutional"})
@@ -134,6 +165,7 @@ class Config:
         parts = dict(table)
         parts["data"] = make_options(DataOptions, parts.get("data", {}), "data")
         parts["training"] = make_options(TrainingOptions, parts.get("training", {}), "training")
+        parts["anchors"] = make_options(AnchorOptions, parts.get("anchors", {}), "anchors")
         unknown = set(parts) - {part.name for part in dataclasses.fields(cls)}
         if unknown:
             raise unknown_choice("part", min(unknown), (part.name for part in dataclasses.fields(cls)))

@@ -14,7 +14,7 @@ from discogan.checkpoint import RunFolder, read_progress
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
 from discogan.tracking import read_metrics
 from discogan.training import Observer, resume
-from discogan.training.run import prepare_data
+from discogan.training.data import prepare_data
 from discogan.training.signals import signals_caught
 from discogan.training.trainer import Trainer
 from tests.conftest import SMALL, write_images

@@ -1,6 +1,7 @@
 """``discogan list`` and ``discogan info``."""
 
 from pathlib import Path
+from typing import Any
 
 from discogan.cli.console import print_table
 
@@ -48,7 +49,7 @@ def info(run: Path) -> None:
         *([part, _table(getattr(config, part))] for part in ("source", "objective", "generator", "discriminator")),
         [
             "images",
-            ", ".join(f"{d.upper()} {x['count']:,}" + _skipped(x["skipped"]) for d, x in description["data"].items()),
+            ", ".join(f"{d.upper()} {x['count']:,}" + _skipped(x["skipped"]) for d, x in _domains(description).items()),
         ],
         ["budget", budget],
         [
@@ -63,6 +64,10 @@ def info(run: Path) -> None:
 
 def _table(table: dict[str, object]) -> str:
     return ", ".join([str(table["name"]), *(f"{key}={value}" for key, value in table.items() if key != "name")])
+
+
+def _domains(description: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    return {domain: description["data"][domain] for domain in "ab"}
 
 
 def _skipped(problems: list[str]) -> str:

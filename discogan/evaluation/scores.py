@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discogan.checkpoint import load_model
+from discogan.checkpoint import load_model, witnesses
 from discogan.config import Config
 from discogan.data import Record, build_source, folder_records
 from discogan.data.store import Decoding, ImageStore, open_store
@@ -25,6 +25,7 @@ from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel
+from discogan.verdict import Probe, Verdict, accord, judge
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
@@ -37,6 +38,7 @@ def evaluate(
     *,
     metrics: Sequence[str] = (),
     inception_weights: str | Path | None = None,
+    against: Sequence[str | Path] = (),
     device: str = "auto",
 ) -> Scores:
     """Score a run in both directions: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
@@ -44,14 +46,17 @@ def evaluate(
     With both folders of true pairs (same relative name, the suffix apart, in each): ``top_1``, ``top_5``,
     ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
     and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
-    ``sliced_wasserstein``, on those images or else on the run's own. ``metrics`` adds coverage, fid, kid or lpips
-    (``discogan.evaluation.extra``). Raises ``ConfigError``, ``DataError``, ``RunError``.
+    ``sliced_wasserstein``, on those images or else on the run's own; and ``verdict`` (``discogan.verdict``), always on
+    the run's own images; runs of the same domains to compare it with may be given as ``against``.
+    ``metrics`` adds coverage, fid, kid or lpips (``discogan.evaluation.extra``). Raises ``ConfigError``,
+    ``DataError``, ``RunError``.
     """
     if (pairs_a is None) != (pairs_b is None):
         raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
     paired = pairs_a is not None and pairs_b is not None
     check_extra(metrics, paired)
     model, config = load_model(run, pick_device(device))
+    verdict = run_verdict(Path(run), model, config, [Path(other) for other in against])
     records = (
         pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
     )
@@ -68,7 +73,24 @@ def evaluate(
             scores[direction] |= extra_scores(
                 metrics, images, as_unit(target), paired=paired, weights=Path(weights) if weights else None
             )
+    scores["verdict"] = verdict.to_dict()
     return scores
+
+
+def run_verdict(run: Path, model: TranslationModel, config: Config, against: Sequence[Path]) -> Verdict:
+    """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
+    device = next(model.parameters()).device
+    stores = (
+        open_store(listed, domain_decoding(config, domain), workers=config.data.workers)
+        for domain, listed in zip("ab", build_source(config.source).records(), strict=True)
+    )
+    probe = Probe(*(store.pixels for store in stores))
+    figures, made = probe.measure(model)
+    others = [load_model(path, device) for path in (*witnesses(run, config.seed), *against)]
+    for _, other in others:
+        if other.data != config.data:
+            raise DataError("Runs can be compared where they have the same image settings.")
+    return judge(figures, accord(made, [probe.translate(other) for other, _ in others]))
 
 
 def score_direction(

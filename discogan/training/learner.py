@@ -12,6 +12,7 @@ from torch import Tensor
 from discogan import devices
 from discogan.checkpoint import State, load_network, load_optimiser_state, optimiser_state, read_tensors
 from discogan.config import Config
+from discogan.losses import reconstruction
 from discogan.model import averaged_copy, build_model, update_average
 from discogan.networks import Shape
 from discogan.objectives import Terms, build_objective
@@ -40,8 +41,11 @@ class Learner:
         """The generators to use outside of training: averaged, where an average is kept."""
         return self.average if self.average is not None else self.generators
 
-    def step(self, real_a: Tensor, real_b: Tensor, step: int) -> Terms:
-        """One optimiser step (counted from 0) on a batch of each domain, float (N, ...); the terms, detached."""
+    def step(self, real_a: Tensor, real_b: Tensor, step: int, anchors: tuple[Tensor, Tensor] | None = None) -> Terms:
+        """One optimiser step (counted from 0) on a batch of each domain, float (N, ...); the terms, detached.
+
+        ``anchors`` are known pairs, row by row, which need not be as many.
+        """
         devices.seed_step(self.config.seed, step)
         steps_generators = self.objective.steps_generators(step)
         trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
@@ -55,12 +59,21 @@ class Learner:
             self.discriminators.requires_grad_(False)
             with self._autocast():
                 generator_terms = self.objective.generator_terms(self.model, trips, step)
+                if anchors is not None:
+                    generator_terms |= self._anchor_terms(*anchors)
             _descend(self.generator_optimiser, generator_terms)
             self.discriminators.requires_grad_(True)
             terms |= generator_terms
             if self.average is not None:
                 update_average(self.average, self.generators, self.config.training.ema_decay, step)
         return {name: term.detach() for name, term in terms.items()}
+
+    def _anchor_terms(self, known_a: Tensor, known_b: Tensor) -> Terms:
+        weight = self.config.anchors.weight
+        return {
+            "anchors_a": weight * reconstruction(self.model.translate(known_b, "b_to_a"), known_a, "l1"),
+            "anchors_b": weight * reconstruction(self.model.translate(known_a, "a_to_b"), known_b, "l1"),
+        }
 
     def state(self) -> dict[str, State]:
         """Tensors by file and name: the networks to use outside, and in training_state what only resuming needs."""

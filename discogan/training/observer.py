@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from discogan.checkpoint import Progress
 from discogan.config import Config
+from discogan.training.watch import Alarm
+from discogan.verdict import Verdict
+
+Ended = Literal["budget", "interrupted", "stalled"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,11 @@ class Outcome:
 
     run: Path
     step: int
-    ended: Literal["budget", "interrupted"]
+    ended: Ended
     signal: int = 0
     """The signal that interrupted it, or 0."""
+    verdict: Verdict | None = None
+    """What can be said of the relation; None where it was interrupted."""
 
 
 class Observer:
@@ -51,3 +58,9 @@ class Observer:
 
     def on_step(self, report: StepReport) -> None:
         """A step is done."""
+
+    def on_alarm(self, alarm: Alarm) -> None:
+        """Something goes wrong; each kind is said once in each direction."""
+
+    def on_round(self, scores: Mapping[str, float]) -> None:
+        """A round of several starts is over; the score of each by its seed."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import discogan
-from discogan.checkpoint import RunFolder
+from discogan.checkpoint import RunFolder, load_model, witnesses
 from discogan.config import Config, change_training
-from discogan.data import build_source
-from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import own_state, pick_device
 from discogan.errors import ConfigError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
 from discogan.objectives import build_objective
+from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
+from discogan.training.starts import choose_start, is_choosing, read_plan
 from discogan.training.trainer import Trainer
+from discogan.verdict import accord, judge
 
 
 def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
@@ -34,10 +36,10 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
     run = RunFolder(out)
     run.require_new()
     _check_place(config, run.path)
-    stores = prepare_data(config, observer)
-    run.create(_describe(config, stores))
+    data = prepare_data(config, observer)
+    run.path.mkdir(parents=True, exist_ok=True)
     with run.locked(), own_state(config.training.threads):
-        return Trainer(config, run, stores, observer).fit()
+        return _go_on(run, config, _describe(config, data), data, observer)
 
 
 def resume(
@@ -57,37 +59,47 @@ def resume(
     observer = observer or Observer()
     run = RunFolder(out)
     with run.locked():
-        description = run.describe()
+        description = run.describe() if run.exists or not is_choosing(run) else read_plan(run)
         config = change_training(Config.from_dict(description["config"]), steps, minutes, settings)
         check_config(config)
-        stores = prepare_data(config, observer)
-        for domain, store in zip("ab", stores, strict=True):
-            if store.key != description["data"][domain]["key"]:
-                raise RunError(
-                    f"The images of domain {domain.upper()} have changed since {out} was started; "
-                    "restore them, or start a new run."
-                )
-        write_json(run.path / "config.json", {**description, "config": config.to_dict()})
+        data = prepare_data(config, observer)
+        _require_same_images(data.describe(), description["data"], run.path)
+        if run.exists:
+            write_json(run.path / "config.json", {**description, "config": config.to_dict()})
         with own_state(config.training.threads or description["threads"]):
-            return Trainer(config, run, stores, observer).fit()
+            return _go_on(run, config, description, data, observer)
 
 
-def prepare_data(config: Config, observer: Observer) -> tuple[ImageStore, ImageStore]:
-    """Both domains decoded, or found decoded in the cache."""
-    data = config.data
-    records = build_source(config.source).records()
-    stores = []
-    for domain, listed, channels in zip("ab", records, (data.channels_a, data.channels_b), strict=True):
-        decoding = Decoding(data.image_size, channels, data.fit, data.background)
+def _go_on(
+    run: RunFolder, config: Config, description: dict[str, Any], data: TrainingData, observer: Observer
+) -> Outcome:
+    """Choose a start where there are several, train to the budget, and say what was found."""
+    if not run.exists and config.training.starts > 1:
+        chosen = choose_start(description, run, data, observer)
+        if isinstance(chosen, Outcome):
+            return chosen
+        config = chosen
+    if not run.exists:
+        run.create({**description, "config": config.to_dict()})
+    trainer = Trainer(config, run, data, observer)
+    outcome = trainer.fit()
+    if outcome.ended == "interrupted":
+        return outcome
+    figures, made = trainer.probe.measure(trainer.current())
+    others = [trainer.probe.translate(load_model(path, trainer.device)[0]) for path in witnesses(run.path, config.seed)]
+    verdict = judge(figures, accord(made, others))
+    write_json(run.path / "verdict.json", verdict.to_dict())
+    return replace(outcome, verdict=verdict)
 
-        def report(done: int, total: int, domain: str = domain) -> None:
-            observer.on_prepare(domain, done, total)
 
-        store = open_store(listed, decoding, workers=data.workers, progress=report)
-        if store.skipped:
-            observer.on_skipped(domain, store.skipped)
-        stores.append(store)
-    return stores[0], stores[1]
+def _require_same_images(now: dict[str, Any], before: dict[str, Any], out: Path) -> None:
+    changed = [f"domain {domain.upper()}" for domain in "ab" if now[domain]["key"] != before[domain]["key"]]
+    changed += ["the anchors"] if now["anchors"] != before.get("anchors") else []
+    if changed:
+        raise RunError(
+            f"The images of {' and of '.join(changed)} have changed since {out} was started; "
+            "restore them, or start a new run."
+        )
 
 
 def check_config(config: Config) -> None:
@@ -108,14 +120,10 @@ def _check_place(config: Config, out: Path) -> None:
             raise ConfigError(f"{out} lies among the images of {folder}; give an --out outside of it.")
 
 
-def _describe(config: Config, stores: tuple[ImageStore, ImageStore]) -> dict[str, Any]:
-    data = {
-        domain: {"key": store.key, "count": len(store), "skipped": store.skipped}
-        for domain, store in zip("ab", stores, strict=True)
-    }
+def _describe(config: Config, data: TrainingData) -> dict[str, Any]:
     return {
         "config": config.to_dict(),
-        "data": data,
+        "data": data.describe(),
         **made_with(),
         "threads": config.training.threads or torch.get_num_threads(),
     }

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from discogan import devices
 from discogan.checkpoint import NETWORKS, Progress, RunFolder, read_progress
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
-from discogan.data.store import ImageStore
 from discogan.errors import DivergedError
 from discogan.images import Pixels, draw_sheet
+from discogan.model import TranslationModel
 from discogan.objectives import Terms
-from discogan.tracking import MetricsLog
+from discogan.tracking import MetricsLog, read_metrics
+from discogan.training.data import TrainingData
 from discogan.training.learner import Learner
-from discogan.training.observer import Observer, Outcome, StepReport
+from discogan.training.observer import Ended, Observer, Outcome, StepReport
 from discogan.training.signals import signals_caught
+from discogan.training.watch import Watch, score_record
+from discogan.verdict import Probe
 
 SAMPLES = 8
 
@@ -26,48 +30,59 @@ SAMPLES = 8
 class Trainer:
     """Everything that changes while a run trains, and the loop that changes it."""
 
-    def __init__(
-        self, config: Config, run: RunFolder, stores: tuple[ImageStore, ImageStore], observer: Observer
-    ) -> None:
+    def __init__(self, config: Config, run: RunFolder, data: TrainingData, observer: Observer) -> None:
         options = config.training
-        self.config, self.run, self.stores, self.observer = config, run, stores, observer
+        self.config, self.run, self.data, self.observer = config, run, data, observer
         self.learner = Learner(config)
         self.model, self.device = self.learner.model, self.learner.device
-        pixels_a, pixels_b = stores[0].pixels, stores[1].pixels
-        self.batches = UnpairedBatches(pixels_a, pixels_b, options.batch_size, config.seed, config.data.flip)
+        self.batches = UnpairedBatches(data.a.pixels, data.b.pixels, options.batch_size, config.seed, config.data.flip)
         self.progress = Progress()
         self._pending: list[tuple[int, Terms]] = []
         self._restore()
         self.log = MetricsLog(run.metrics, self.progress.step)
+        self.probe = Probe(data.a.pixels, data.b.pixels)
+        self.watch = Watch(read_metrics(run.metrics))
 
     def fit(self) -> Outcome:
         """Train until the budget is used or a signal asks to stop; a checkpoint is written either way."""
         options = self.config.training
         self.observer.on_start(self.run.path, self.config, self.progress)
         before, started = self.progress.elapsed_seconds, self._now()
+        stalled = False
         with signals_caught() as caught, devices.memory_errors():
-            while self._fraction() < 1 and not caught:
+            while self._fraction() < 1 and not caught and not stalled:
                 step = self.progress.step
                 self._pending.append((step, self.train_step(step)))
                 self.progress = Progress(step + 1, before + self._now() - started)
                 record = self._log_metrics() if self._due(options.log_every_steps) else None
                 if self._due(options.sample_every_steps):
                     self._draw_samples()
+                if self._due(options.score_every_steps):
+                    stalled = self._score() and options.stop_when_stalled
                 if self._due(options.checkpoint_every_steps):
                     self._save()
                 self.observer.on_step(self._report(record))
         self._draw_samples()
         self._save()
-        ended: Literal["budget", "interrupted"] = "interrupted" if caught and self._fraction() < 1 else "budget"
+        ended: Ended = "interrupted" if caught and self._fraction() < 1 else "stalled" if stalled else "budget"
         return Outcome(self.run.path, self.progress.step, ended, caught[0] if caught else 0)
+
+    def current(self) -> TranslationModel:
+        """The networks as they would be loaded from a checkpoint made now, in evaluation mode."""
+        networks = {**self.learner.outside, **self.learner.discriminators}
+        return TranslationModel(**networks, pixel_range=self.model.pixel_range).eval()
 
     def train_step(self, step: int) -> Terms:
         """One optimiser step (counted from 0) on one batch of each domain; the terms, detached."""
-        real_a, real_b = (
-            self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
-            for pixels in self.batches.batch(step)
-        )
-        return self.learner.step(real_a, real_b, step)
+        real_a, real_b = map(self._encode, self.batches.batch(step))
+        if self.data.anchors is None:
+            return self.learner.step(real_a, real_b, step)
+        known = self.data.anchors.batch(self.config.anchors.batch_size, self.config.seed, step)
+        return self.learner.step(real_a, real_b, step, (self._encode(known[0]), self._encode(known[1])))
+
+    def _encode(self, pixels: Pixels) -> Tensor:
+        """uint8 (N, H, W, C) as the networks take it."""
+        return self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
 
     def _now(self) -> float:
         """Seconds on the clock that the budget is measured by."""
@@ -88,6 +103,22 @@ class Trainer:
     def _report(self, record: dict[str, Any] | None) -> StepReport:
         step, seconds = self.progress.step, self.progress.elapsed_seconds
         return StepReport(step, step * self.config.training.batch_size, seconds, self._fraction(), record)
+
+    def _score(self) -> bool:
+        """Look at the run without pairs, keep it where it is the best so far; whether it has stalled."""
+        training = [network for network in self.model.children() if network.training]
+        figures, _ = self.probe.measure(self.current())
+        for network in training:
+            network.train()
+        record = score_record(self.progress.step, self._fraction(), figures)
+        if record["score"] > self.watch.best_score:
+            self._check_finite()
+            self.run.save_best(self.learner.state(), self.progress)
+        self.log.append(record)
+        alarms = self.watch.look(record)
+        for alarm in alarms:
+            self.observer.on_alarm(alarm)
+        return any(alarm.kind == "stall" for alarm in alarms)
 
     def _log_metrics(self) -> dict[str, Any]:
         losses = self._checked_means()
@@ -133,11 +164,11 @@ class Trainer:
         unfinished.replace(self.run.samples / f"step-{step:06d}.png")
 
     def _sample_rows(self, networks: torch.nn.ModuleDict, one: str, other: str) -> list[tuple[str, list[Pixels]]]:
-        store = self.stores["AB".index(one)]
+        store = self.data.a if one == "A" else self.data.b
         pixels = store.pixels[:: max(1, len(store) // SAMPLES)][:SAMPLES].copy()
         there, back = (f"generator_{way.lower()}" for way in (one + other, other + one))
         with torch.inference_mode():
-            real = self.model.pixel_range.encode(torch.from_numpy(pixels).to(self.device))
+            real = self._encode(pixels)
             fake = networks[there](real)
             images = (real, fake, networks[back](fake))
         names = (one, f"{one} to {other}", f"{one} to {other} to {one}")
@@ -161,6 +192,7 @@ class Trainer:
 
     def _restore(self) -> None:
         """Take up the newest checkpoint, where there is one."""
+        self.run.mend_best()
         checkpoint = self.run.last_checkpoint()
         if checkpoint is None:
             return

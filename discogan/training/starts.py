@@ -1,0 +1,150 @@
+"""Several starts: short runs from different seeds, of which the best by what can be said without pairs go on.
+
+Successive halving (Jamieson and Talwalkar 2016) within one budget. ``EXPLORED`` of it is spent in rounds of equal
+cost: all starts, then the better half, and so on to one, which has the rest to itself.
+
+    RUN/starts/plan.json    settings and the scores of finished rounds
+    RUN/starts/seed-3/      a start, itself a run folder; those that lost stay as witnesses for the verdict
+    RUN/config.json         and the rest of the winner's run, once it is known
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from discogan.checkpoint import RunFolder, load_model
+from discogan.config import Config
+from discogan.files import write_json
+from discogan.training.data import TrainingData
+from discogan.training.observer import Observer, Outcome
+from discogan.verdict import Probe, accord, judge
+
+EXPLORED = 0.4
+"""Share of the budget that choosing may cost."""
+PLAN = Path("starts") / "plan.json"
+
+
+@dataclass(frozen=True)
+class Round:
+    """How many starts are left in a round, and the share of the whole budget each has had when it ends."""
+
+    starts: int
+    share: float
+
+
+def plan_rounds(starts: int) -> list[Round]:
+    """The rounds that choose one of ``starts`` (at least 2); each costs the same, all together ``EXPLORED``."""
+    counts = [starts]
+    while counts[-1] > 2:
+        counts.append((counts[-1] + 1) // 2)
+    rounds, share = [], 0.0
+    for count in counts:
+        share += EXPLORED / len(counts) / count
+        rounds.append(Round(count, share))
+    return rounds
+
+
+def choose_start(
+    description: dict[str, Any], run: RunFolder, data: TrainingData, observer: Observer
+) -> Outcome | Config:
+    """Run the rounds, or what is left of them, and give the run the winner's state; its settings, to go on with.
+
+    ``description`` is what the run's config.json would hold. An ``Outcome`` where a signal interrupted it: nothing
+    is lost, and the next call goes on from there.
+    """
+    config = Config.from_dict(description["config"])
+    if not is_choosing(run):
+        _write_plan(run, description, [])
+    probe = Probe(data.a.pixels, data.b.pixels)
+    scored = read_plan(run)["rounds"]
+    left = [config.seed + number for number in range(config.training.starts)]
+    share = 0.0
+    for number, turn in enumerate(plan_rounds(len(left))):
+        share = turn.share
+        if number == len(scored):
+            outcome = _train_round(config, run, data, observer, left, share)
+            if outcome is not None:
+                return outcome
+            scored.append(_score_round(run, probe, left))
+            _write_plan(run, description, scored)
+        observer.on_round(scored[number])
+        kept = sorted(left, key=lambda seed: -scored[number][str(seed)])
+        left = kept[: (len(kept) + 1) // 2]
+    final = _with_budget(replace(config, seed=left[0]), share + 1 - EXPLORED)
+    _promote(run, run.start(left[0]))
+    return final
+
+
+def _train_round(
+    config: Config, run: RunFolder, data: TrainingData, observer: Observer, seeds: list[int], share: float
+) -> Outcome | None:
+    """Bring every start to its share of the budget; the outcome where one was interrupted."""
+    from discogan.training.trainer import Trainer
+
+    for seed in seeds:
+        folder = run.start(seed)
+        own = _with_budget(replace(config, seed=seed), share)
+        if not folder.exists:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.create({"config": own.to_dict()})
+        outcome = Trainer(own, folder, data, observer).fit()
+        if outcome.ended == "interrupted":
+            return replace(outcome, run=run.path)
+    return None
+
+
+def _score_round(run: RunFolder, probe: Probe, seeds: list[int]) -> dict[str, float]:
+    """Each start's score, its agreement with the others included."""
+    measured = {}
+    for seed in seeds:
+        model, _ = load_model(run.start(seed).path, torch.device("cpu"))
+        measured[seed] = probe.measure(model)
+    return {
+        str(seed): judge(figures, accord(made, [other for key, (_, other) in measured.items() if key != seed])).score
+        for seed, (figures, made) in measured.items()
+    }
+
+
+def _with_budget(config: Config, share: float) -> Config:
+    """The configuration of one start with a share of the budget."""
+    options = config.training
+    return replace(
+        config,
+        training=replace(
+            options,
+            starts=1,
+            steps=max(1, round(options.steps * share)) if options.steps else None,
+            minutes=options.minutes * share if options.minutes else None,
+        ),
+    )
+
+
+def _promote(run: RunFolder, winner: RunFolder) -> None:
+    """Copy the winner into the run; what makes it one, config.json, is the caller's to write last."""
+    for path in winner.path.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, run.path / path.name, dirs_exist_ok=True)
+        elif path.name in ("metrics.jsonl", "last"):
+            shutil.copy2(path, run.path / path.name)
+
+
+def is_choosing(run: RunFolder) -> bool:
+    """Whether several starts were begun in this folder."""
+    return (run.path / PLAN).exists()
+
+
+def read_plan(run: RunFolder) -> dict[str, Any]:
+    """The description of a run whose starts are being compared, and the scores of its finished rounds."""
+    plan: dict[str, Any] = json.loads((run.path / PLAN).read_text("utf-8"))
+    return plan
+
+
+def _write_plan(run: RunFolder, description: dict[str, Any], rounds: list[dict[str, float]]) -> None:
+    (run.path / PLAN).parent.mkdir(exist_ok=True)
+    write_json(run.path / PLAN, {**description, "rounds": rounds})

@@ -1,0 +1,92 @@
+"""Scores a run as it trains, and raises an alarm when it goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from discogan.model import Direction
+from discogan.tracking import Record
+from discogan.verdict import ARROWS, COLLAPSED, Figures
+
+EARLY = 0.2
+"""Share of the budget before which nothing alarms: every run begins collapsed and with a lost discriminator."""
+DOMINATED, DOMINATED_LOOKS = 0.99, 3
+"""A discriminator that ranks so many pairs rightly, so many times running, gives no direction to go in."""
+STALLED = 0.4
+"""Share of the budget without a better score after which a run has stalled."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that goes wrong, and its cure."""
+
+    kind: str
+    """collapse, domination or stall."""
+    message: str
+
+
+class Watch:
+    """Remembers the scores of a run and what it has said of them; all of it follows from the run's log."""
+
+    def __init__(self, log: Sequence[Record]) -> None:
+        self._looks: list[Record] = []
+        self._said: set[tuple[str, str]] = set()
+        for record in log:
+            if "score" in record:
+                self.look(record)
+
+    @property
+    def best_score(self) -> float:
+        """The best score so far, -1 before the first."""
+        return max((look["score"] for look in self._looks), default=-1.0)
+
+    def look(self, record: Record) -> list[Alarm]:
+        """Take in a record made by ``score_record``; what there is to say of it that was not said before."""
+        self._looks.append(record)
+        if record["fraction"] < EARLY:
+            return []
+        alarms = [alarm for way in ARROWS for alarm in self._of_direction(way)] + self._stall()
+        new = [alarm for key, alarm in alarms if key not in self._said]
+        self._said |= {key for key, _ in alarms}
+        return new
+
+    def _of_direction(self, way: Direction) -> list[tuple[tuple[str, str], Alarm]]:
+        """Collapse and domination in one direction."""
+        found: list[tuple[tuple[str, str], Alarm]] = []
+        diversity = self._looks[-1][f"{way}_diversity"]
+        if diversity < COLLAPSED:
+            message = (
+                f"{ARROWS[way]} makes nearly the same image of everything (diversity {diversity:.2f}, 1 is right): "
+                "start from another seed or several (--starts 4), or raise --set objective.gamma."
+            )
+            found.append((("collapse", way), Alarm("collapse", message)))
+        judged = [look[f"{way}_judged"] for look in self._looks[-DOMINATED_LOOKS:]]
+        if len(judged) == DOMINATED_LOOKS and min(judged) > DOMINATED:
+            message = (
+                f"The discriminator knows every translation {ARROWS[way]} from a real image and teaches nothing: "
+                "raise --set objective.gamma, or lower --set discriminator.width."
+            )
+            found.append((("domination", way), Alarm("domination", message)))
+        return found
+
+    def _stall(self) -> list[tuple[tuple[str, str], Alarm]]:
+        best = max(self._looks, key=lambda look: look["score"])
+        since = self._looks[-1]["fraction"] - best["fraction"]
+        if since < STALLED:
+            return []
+        message = (
+            f"No better score since step {best['step']:,}: best/ holds that state. More time changes little; "
+            "stop here (--stop-when-stalled does), or try several starts (--starts 4) or more images."
+        )
+        return [(("stall", ""), Alarm("stall", message))]
+
+
+def score_record(step: int, fraction: float, figures: Mapping[Direction, Figures]) -> Record:
+    """The line of metrics.jsonl for a look at a run."""
+    return {
+        "step": step,
+        "fraction": fraction,
+        "score": min(figure.score for figure in figures.values()),
+        **{f"{way}_{name}": value for way, figure in figures.items() for name, value in asdict(figure).items()},
+    }

@@ -1,0 +1,211 @@
+"""What can be said of a relation without any true pair: figures, one score, and a verdict in words.
+
+No loss tells a true relation from a scrambled one: both make images that pass for the other domain's and come back.
+What tells them apart is luck. A relation that was in the data is found again from another start; one that training
+settled on is not. So the verdict rests on whether independently started runs agree, and on four figures of
+the run itself that a failure shows in. ``docs/results.md`` has its rank correlation with the true score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from discogan.images import Pixels
+from discogan.metrics import as_rgb
+from discogan.metrics.agreement import agreement, symmetric_agreement
+from discogan.metrics.diversity import diversity
+from discogan.metrics.round_trip import round_trip
+from discogan.metrics.sliced_wasserstein import sliced_wasserstein
+from discogan.model import DIRECTIONS, Direction, TranslationModel
+
+Word = Literal["found", "found up to a symmetry", "unstable", "collapsed", "copies its input"]
+ARROWS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
+COLLAPSED = 0.3
+"""Diversity below which a direction has collapsed."""
+COPIED = 0.05
+"""Change below which, in both directions, a run copies its input."""
+AGREED = 0.5
+"""Agreement from which a relation counts as found again."""
+GOOD = 0.5
+"""Score from which one run alone is taken to have found something."""
+PROBED = 128
+"""Images of each domain that the figures are taken from."""
+SIDE = 16
+"""All figures but the discriminator's are of area averages of this many pixels a side, as retrieval is."""
+Made = Mapping[Direction, Tensor]
+"""Translations of a probe's images, float (N, 3, 16, 16) in [0, 1], by direction."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One direction of a run, measured on the images that it trains on."""
+
+    round_trip: float
+    """Mean L1 of an image and its round trip, over that of two images of the domain: 0 is perfect, 1 is none."""
+    diversity: float
+    """Mean distance of two translations over that of two real images: 0 is collapsed, 1 is right."""
+    distribution: float
+    """Sliced Wasserstein distance to the real images, over that of their mean image: 0 is perfect, 1 is one image."""
+    change: float
+    """Mean L1 of an image and its translation, over that of two images of the domain: 0 is a copy."""
+    judged: float
+    """Share of (real, translated) pairs that the discriminator ranks rightly: 0.5 is balance, 1 is domination."""
+
+    @property
+    def score(self) -> float:
+        """In [0, 1], higher is better: how much of the other domain's variety arrives, and in the right places."""
+        return max(0.0, 1 - self.distribution) * min(1.0, self.diversity) * max(0.0, 1 - self.round_trip)
+
+
+@dataclass(frozen=True)
+class Accord:
+    """How far independently started runs make the same of the same images: the mean over runs and directions."""
+
+    runs: int
+    """Other runs compared with."""
+    agreement: float
+    """``metrics.agreement``; chance is one over the images."""
+    symmetry: str
+    """The symmetry of the image under which they would agree most."""
+    under_symmetry: float
+    """Their agreement after it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word, the score it rests on, and the figures behind it."""
+
+    word: Word
+    because: str
+    score: float
+    """In [0, 1]: the worse direction's score, times the agreement where other runs are known."""
+    figures: Mapping[Direction, Figures]
+    accord: Accord | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+class Probe:
+    """The images of both domains that figures are taken from: at most ``PROBED`` each, evenly spread."""
+
+    def __init__(self, pixels_a: Pixels, pixels_b: Pixels) -> None:
+        self.images: dict[Direction, Pixels] = {
+            "a_to_b": np.array(pixels_a[:: 1 + (len(pixels_a) - 1) // PROBED]),
+            "b_to_a": np.array(pixels_b[:: 1 + (len(pixels_b) - 1) // PROBED]),
+        }
+        self.small = {direction: _small(pixels) for direction, pixels in self.images.items()}
+
+    def translate(self, model: TranslationModel) -> dict[Direction, Tensor]:
+        """What a model makes of the images, for ``accord``; the model must be in evaluation mode."""
+        return {way: _small(model.translate_pixels(self.images[way], way)) for way in DIRECTIONS}
+
+    def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
+        """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
+        translated = {way: model.translate_pixels(self.images[way], way) for way in DIRECTIONS}
+        back = {way: model.translate_pixels(translated[way], _other(way)) for way in DIRECTIONS}
+        made = {way: _small(pixels) for way, pixels in translated.items()}
+        figures = {
+            way: self._figures(
+                way, made[way], _small(back[way]), _judged(model, way, self.images[_other(way)], translated[way])
+            )
+            for way in DIRECTIONS
+        }
+        return figures, made
+
+    def _figures(self, way: Direction, made: Tensor, back: Tensor, judged: float) -> Figures:
+        original, real = self.small[way], self.small[_other(way)]
+        unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
+        mean = sliced_wasserstein(real.mean(0, keepdim=True).expand_as(real), real)["sliced_wasserstein"] or 1.0
+        return Figures(
+            round_trip=round_trip(back, original)["round_trip_l1"] / unrelated,
+            diversity=diversity(made, real)["diversity"],
+            distribution=sliced_wasserstein(made, real)["sliced_wasserstein"] / mean,
+            change=round_trip(made, original)["round_trip_l1"] / unrelated,
+            judged=judged,
+        )
+
+
+def accord(made: Made, others: Sequence[Made]) -> Accord | None:
+    """How far a run's translations are those of other runs; ``None`` where there is no other run."""
+    if not others:
+        return None
+    pairs = [(made[way], other[way]) for other in others for way in DIRECTIONS]
+    symmetric = [symmetric_agreement(*pair) for pair in pairs]
+    names = [name for name, _ in symmetric]
+    symmetry = max(sorted(set(names)), key=names.count)
+    return Accord(
+        runs=len(others),
+        agreement=float(np.mean([agreement(*pair) for pair in pairs])),
+        symmetry=symmetry,
+        under_symmetry=float(np.mean([share for _, share in symmetric])),
+    )
+
+
+def judge(figures: Mapping[Direction, Figures], found: Accord | None) -> Verdict:
+    """The verdict that the figures allow, the plainest failure first."""
+    own = min(figure.score for figure in figures.values())
+    word, because = _word(figures, own, found)
+    score = own * max(found.agreement, found.under_symmetry) if found else own
+    return Verdict(word, because, score, figures, found)
+
+
+def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None) -> tuple[Word, str]:
+    worst = min(figures, key=lambda way: figures[way].diversity)
+    if figures[worst].diversity < COLLAPSED:
+        return "collapsed", f"{ARROWS[worst]} makes nearly the same image of everything."
+    if max(figure.change for figure in figures.values()) < COPIED:
+        return "copies its input", "The images leave as they came, which is right only if the two piles are alike."
+    if found is None:
+        if own < GOOD:
+            return "unstable", "One run alone: its images are not yet those of the other domain, or do not come back."
+        return (
+            "found",
+            "One run alone, and nothing in it speaks against it; another start would confirm it (--starts 2).",
+        )
+    runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
+    if found.agreement >= AGREED and found.agreement >= found.under_symmetry:
+        return "found", f"It agrees with {runs} on {found.agreement:.0%} of the images."
+    if found.under_symmetry >= AGREED:
+        return (
+            "found up to a symmetry",
+            f"It agrees with {runs} on {found.under_symmetry:.0%} of the images once they are {found.symmetry}, "
+            f"on {found.agreement:.0%} as they are: the images alone do not tell which is right.",
+        )
+    return "unstable", f"It agrees with {runs} on {found.agreement:.0%} of the images only: luck chose the relation."
+
+
+def _other(way: Direction) -> Direction:
+    return "b_to_a" if way == "a_to_b" else "a_to_b"
+
+
+def _small(pixels: Pixels) -> Tensor:
+    """uint8 (N, H, W, C) as RGB area averages (N, 3, SIDE, SIDE) in [0, 1]."""
+    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
+    return F.adaptive_avg_pool2d(as_rgb(images), SIDE)
+
+
+@torch.no_grad()
+def _judged(model: TranslationModel, way: Direction, real: Pixels, translated: Pixels) -> float:
+    """Share of pairs of a real and a translated image that the discriminator ranks rightly, ties half."""
+    judge_of = model.judge_b if way == "a_to_b" else model.judge_a
+    device = next(model.parameters()).device
+    logits = [
+        torch.cat(
+            [
+                judge_of(model.pixel_range.encode(batch.to(device))).logits.flatten(1).mean(1)
+                for batch in torch.split(torch.from_numpy(pixels), 64)
+            ]
+        )
+        for pixels in (real, translated)
+    ]
+    difference = logits[0][:, None] - logits[1][None]
+    return ((difference > 0).float() + 0.5 * (difference == 0).float()).mean().item()
