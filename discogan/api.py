@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from discogan import training
 from discogan.config import Config, Table, load_config
@@ -24,18 +26,23 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
+    starts: int | None = None,
+    anchors: str | Path | None = None,
     settings: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> Outcome:
     """Train a translator between two folders of images, and leave it in the run folder ``out``.
 
     ``a`` alone may be a folder with trainA and trainB, or the root that a source named in ``settings``
-    reads. ``steps`` or ``minutes`` replace the preset's budget; ``settings`` are ``part.option=value``
-    strings. Raises ``ConfigError``, ``DataError``, ``RunError`` and ``DivergedError``.
+    reads. ``steps`` or ``minutes`` replace the preset's budget, which ``starts`` runs from different seeds share
+    until the best of them goes on alone. ``anchors`` is a CSV file of known pairs (``discogan.data.anchors``).
+    ``settings`` are ``part.option=value`` strings. Raises ``ConfigError``, ``DataError``, ``RunError`` and
+    ``DivergedError``.
     """
-    config = resolve_config(
-        a, b, preset=preset, image_size=image_size, steps=steps, minutes=minutes, seed=seed, settings=settings
-    )
+    options: dict[str, Any] = {"steps": steps, "minutes": minutes, "starts": starts}
+    config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
+    if anchors is not None:
+        config = replace(config, anchors=replace(config.anchors, file=str(Path(anchors).expanduser().resolve())))
     return training.train(config, out, observer)
 
 
@@ -54,9 +61,12 @@ def resolve_config(
     minutes: float | None,
     seed: int,
     settings: Sequence[str],
+    starts: int | None = None,
 ) -> Config:
     """A configuration from what the user gave; folders become absolute, so that a run resumes from anywhere."""
-    config = load_config(preset, image_size=image_size, seed=seed, settings=settings, steps=steps, minutes=minutes)
+    config = load_config(
+        preset, image_size=image_size, seed=seed, settings=settings, steps=steps, minutes=minutes, starts=starts
+    )
     return Config.from_dict({**config.to_dict(), "source": _source(Path(a), Path(b) if b else None, config.source)})
 
 

@@ -1,7 +1,8 @@
 """The run folder: what a run is made from, its checkpoints, and who may write to it.
 
     RUN/config.json                        settings, versions, data fingerprint; written first
-    RUN/metrics.jsonl
+    RUN/metrics.jsonl                      losses
+    RUN/scores.jsonl                       what can be said without pairs
     RUN/samples/step-000500.png
     RUN/checkpoints/step-000500/           generator_ab.safetensors generator_ba.safetensors
                                            discriminator_a.safetensors discriminator_b.safetensors
@@ -55,6 +56,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
+        self.scores = self.path / "scores.jsonl"
 
     @property
     def exists(self) -> bool:

@@ -9,7 +9,7 @@ the run itself that a failure shows in. ``docs/results.md`` has its rank correla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -52,7 +52,7 @@ class Figures:
     diversity: float
     """Mean distance of two translations over that of two real images: 0 is collapsed, 1 is right."""
     distribution: float
-    """Sliced Wasserstein distance to the real images, over that of their mean image: 0 is perfect, 1 is one image."""
+    """Sliced Wasserstein distance to the real images: 0 is that of as many other real ones, 1 of their mean image."""
     change: float
     """Mean L1 of an image and its translation, over that of two images of the domain: 0 is a copy."""
     judged: float
@@ -88,6 +88,10 @@ class Verdict:
     """In [0, 1]: the worse direction's score, times the agreement where other runs are known."""
     figures: Mapping[Direction, Figures]
     accord: Accord | None
+    held_out_anchors: int | None = None
+    """Known pairs that training did not see, where there are some."""
+    anchors_found: Mapping[Direction, float] | None = None
+    """Share of them whose partner is nearer to their translation than every one of the probe's images."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -124,14 +128,27 @@ class Probe:
     def _figures(self, way: Direction, made: Tensor, back: Tensor, judged: float) -> Figures:
         original, real = self.small[way], self.small[_other(way)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
-        mean = sliced_wasserstein(real.mean(0, keepdim=True).expand_as(real), real)["sliced_wasserstein"] or 1.0
         return Figures(
             round_trip=round_trip(back, original)["round_trip_l1"] / unrelated,
             diversity=diversity(made, real)["diversity"],
-            distribution=sliced_wasserstein(made, real)["sliced_wasserstein"] / mean,
+            distribution=_distribution(made, real),
             change=round_trip(made, original)["round_trip_l1"] / unrelated,
             judged=judged,
         )
+
+
+def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pixels, b: Pixels) -> Verdict:
+    """The verdict and how it does on known pairs, uint8 (N, H, W, C), row i of ``a`` belonging to row i of ``b``."""
+    if not len(a):
+        return verdict
+    known: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
+    found = {}
+    for way in DIRECTIONS:
+        made, partners = _small(model.translate_pixels(known[way], way)), _small(known[_other(way)])
+        own = (made - partners).flatten(1).norm(dim=1)
+        others = torch.cdist(made.flatten(1), probe.small[_other(way)].flatten(1)).min(1).values
+        found[way] = (own < others).float().mean().item()
+    return replace(verdict, held_out_anchors=len(a), anchors_found=found)
 
 
 def accord(made: Made, others: Sequence[Made]) -> Accord | None:
@@ -181,6 +198,17 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
             f"on {found.agreement:.0%} as they are: the images alone do not tell which is right.",
         )
     return "unstable", f"It agrees with {runs} on {found.agreement:.0%} of the images only: luck chose the relation."
+
+
+def _distribution(made: Tensor, real: Tensor) -> float:
+    """``Figures.distribution``; the distance of two samples of one distribution falls with the root of their size."""
+
+    def distance(images: Tensor, references: Tensor) -> float:
+        return sliced_wasserstein(images, references)["sliced_wasserstein"]
+
+    chance = distance(real[::2], real[1::2]) / 2**0.5 if len(real) > 1 else 0.0
+    span = distance(real.mean(0, keepdim=True).expand_as(real), real) - chance
+    return max(0.0, distance(made, real) - chance) / span if span > 0 else 0.0
 
 
 def _other(way: Direction) -> Direction:

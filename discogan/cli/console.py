@@ -75,6 +75,27 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         print_table("" if scores["paired"] else direction, ["without pairs", "run"], rows)
 
 
+FIGURE_ROWS = (
+    ("round trip (0 is perfect, 1 is none)", "round_trip"),
+    ("diversity (0 is collapsed, 1 is right)", "diversity"),
+    ("distribution (0 is right, 1 is one image)", "distribution"),
+    ("change (0 is a copy)", "change"),
+    ("ranked rightly by the discriminator (0.5 is balance)", "judged"),
+)
+
+
+def print_verdict(verdict: Mapping[str, Any]) -> None:
+    """What can be said of a relation without pairs, and the figures behind it."""
+    figures = verdict["figures"]
+    rows = [[label, *(f"{figures[way][key]:.2f}" for way in figures)] for key, label in FIGURE_ROWS]
+    if verdict["held_out_anchors"] is not None:
+        count, found = verdict["held_out_anchors"], verdict["anchors_found"]
+        rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])
+    print_table("", ["on the images it trains on", *figures], rows)
+    name = f"relation {verdict['word']}" if verdict["word"].startswith("found") else verdict["word"]
+    say(f"Verdict: {name} (score {verdict['score']:.2f} of 1). {verdict['because']}")
+
+
 def print_azimuths(scores: Mapping[str, Any]) -> None:
     """How well azimuths follow those of the inputs, in both directions."""
     rows = [[label, *(f"{scores[way][key]:.{digits}f}" for way in scores)] for key, label, digits in AZIMUTH_ROWS]

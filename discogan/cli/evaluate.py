@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_azimuths, print_scores, say
+from discogan.cli.console import print_azimuths, print_scores, print_verdict, say
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
     azimuth_b: Path | None = None,
     metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     inception: Path | None = None,
+    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     device: str = "auto",
 ) -> None:
@@ -40,6 +41,8 @@ def evaluate(
         Further metrics: coverage, fid, kid, and lpips where there are true pairs.
     inception
         Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
+    against
+        Other runs on the same folders, to tell a relation that is found again from one that luck chose.
     json_file
         Write the scores to this file as well.
     device
@@ -51,12 +54,14 @@ def evaluate(
     if (azimuth_a is None) != (azimuth_b is None):
         raise DataError("Azimuths need both folders; give --azimuth-a and --azimuth-b.")
     scores = evaluation.evaluate(
-        run, pairs_a, pairs_b, metrics=metrics or (), inception_weights=inception, device=device
+        run, pairs_a, pairs_b, metrics=metrics or (), inception_weights=inception, against=against or (), device=device
     )
     print_scores(scores)
     if azimuth_a is not None and azimuth_b is not None:
         scores["azimuth"] = evaluation.evaluate_azimuth(run, azimuth_a, azimuth_b, device=device)
         print_azimuths(scores["azimuth"])
+    if scores["verdict"] is not None:
+        print_verdict(scores["verdict"])
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(scores, indent=2) + "\n", "utf-8")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from discogan.cli.console import errors, say
+from discogan.cli.console import errors, print_verdict, say
 from discogan.errors import ConfigError
 
 SECONDS_BETWEEN_LINES = 30
 """How often a line is printed where there is no terminal to draw a bar on."""
 
 if TYPE_CHECKING:
-    from discogan.training import Outcome, StepReport
+    from discogan.training import Alarm, Outcome, StepReport
 
 
 def train(
@@ -29,6 +30,9 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
+    starts: int | None = None,
+    anchors: Path | None = None,
+    stop_when_stalled: Annotated[bool, Parameter(negative="")] = False,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or go on with a run.
@@ -56,6 +60,14 @@ def train(
         Stop after this much training time.
     seed
         The same seed (0 by default) and settings give the same run.
+    starts
+        Begin from so many seeds, within the same budget: the best, by what can be said without pairs, goes on, and
+        the others are witnesses to whether the relation was found or chosen by luck.
+    anchors
+        A CSV file of pairs that are known, with the columns path_a,path_b; four fifths of them are trained on and
+        the rest checks the relation.
+    stop_when_stalled
+        Stop once no better score has come for two fifths of the budget.
     settings
         part.option=value, any number of times, as --set training.batch_size=32.
     """
@@ -63,16 +75,23 @@ def train(
 
     chosen: dict[str, Any] = {
         name: value
-        for name, value in (("preset", preset), ("image_size", image_size), ("seed", seed))
+        for name, value in (
+            ("preset", preset),
+            ("image_size", image_size),
+            ("seed", seed),
+            ("starts", starts),
+            ("anchors", anchors),
+        )
         if value is not None
     }
-    changes: dict[str, Any] = {"steps": steps, "minutes": minutes, "settings": settings or ()}
+    wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
+    changes: dict[str, Any] = {"steps": steps, "minutes": minutes, "settings": wanted}
     with Display() as display:
         if resume is not None:
             if a or b or out or chosen:
                 raise ConfigError(
                     "--resume goes on with the run as it is; "
-                    "leave out folders, --out, --preset, --image-size and --seed."
+                    "leave out folders, --out, --preset, --image-size, --seed, --starts and --anchors."
                 )
             outcome = api.resume(resume, **changes, observer=display.observer())
         elif a is None or out is None:
@@ -88,7 +107,10 @@ def report_outcome(outcome: Outcome) -> int:
     if outcome.ended == "interrupted":
         say(f"Stopped at step {outcome.step:,} with a checkpoint; go on with: discogan train --resume {run}")
         return 128 + outcome.signal
-    say(f"Trained {outcome.step:,} steps. Samples: {run / 'samples'}")
+    ended = "Stalled after" if outcome.ended == "stalled" else "Trained"
+    say(f"{ended} {outcome.step:,} steps. Samples: {run / 'samples'}")
+    if outcome.verdict is not None:
+        print_verdict(outcome.verdict.to_dict())
     say(f"Translate: discogan translate {run} INPUT --direction a_to_b --out DIR")
     say(f"Score:     discogan evaluate {run} --pairs-a DIR --pairs-b DIR")
     return 0
@@ -136,6 +158,14 @@ class Display:
 
             def on_step(self, report: StepReport) -> None:
                 display._step(report)
+
+            def on_alarm(self, alarm: Alarm) -> None:
+                display.say(f"Warning: {alarm.message}")
+
+            def on_round(self, scores: Mapping[str, float]) -> None:
+                ranked = sorted(scores, key=lambda seed: -scores[seed])
+                listed = ", ".join(f"seed {seed} {scores[seed]:.2f}" for seed in ranked)
+                display.say(f"Scores of {len(ranked)} starts: {listed}")
 
         return Shown()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from discogan.checkpoint import load_model, witnesses
 from discogan.config import Config
 from discogan.data import Record, build_source, folder_records
+from discogan.data.anchors import read_anchors
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
@@ -25,7 +26,7 @@ from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel
-from discogan.verdict import Probe, Verdict, accord, judge
+from discogan.verdict import Probe, Verdict, accord, judge, with_anchors
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
@@ -47,7 +48,7 @@ def evaluate(
     ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
     and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
     ``sliced_wasserstein``, on those images or else on the run's own; and ``verdict`` (``discogan.verdict``), always on
-    the run's own images; runs of the same domains to compare it with may be given as ``against``.
+    the run's own images (``None`` where they are gone); runs to compare it with may be given as ``against``.
     ``metrics`` adds coverage, fid, kid or lpips (``discogan.evaluation.extra``). Raises ``ConfigError``,
     ``DataError``, ``RunError``.
     """
@@ -56,7 +57,7 @@ def evaluate(
     paired = pairs_a is not None and pairs_b is not None
     check_extra(metrics, paired)
     model, config = load_model(run, pick_device(device))
-    verdict = run_verdict(Path(run), model, config, [Path(other) for other in against])
+    verdict = _verdict_or_none(Path(run), model, config, [Path(other) for other in against], paired)
     records = (
         pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
     )
@@ -73,8 +74,20 @@ def evaluate(
             scores[direction] |= extra_scores(
                 metrics, images, as_unit(target), paired=paired, weights=Path(weights) if weights else None
             )
-    scores["verdict"] = verdict.to_dict()
+    scores["verdict"] = verdict.to_dict() if verdict else None
     return scores
+
+
+def _verdict_or_none(
+    run: Path, model: TranslationModel, config: Config, against: Sequence[Path], paired: bool
+) -> Verdict | None:
+    """The verdict; none for a run that was taken away from its images and has true pairs to be scored on instead."""
+    try:
+        return run_verdict(run, model, config, against)
+    except DataError:
+        if paired and not against:
+            return None
+        raise
 
 
 def run_verdict(run: Path, model: TranslationModel, config: Config, against: Sequence[Path]) -> Verdict:
@@ -90,7 +103,11 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     for _, other in others:
         if other.data != config.data:
             raise DataError("Runs can be compared where they have the same image settings.")
-    return judge(figures, accord(made, [probe.translate(other) for other, _ in others]))
+    verdict = judge(figures, accord(made, [probe.translate(other) for other, _ in others]))
+    folders = [Path(config.source[key]) if key in config.source else None for key in "ab"]
+    decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
+    anchors = read_anchors(config.anchors, folders, decodings)
+    return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 
 def score_direction(

@@ -23,7 +23,7 @@ from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
 from discogan.training.starts import choose_start, is_choosing, read_plan
 from discogan.training.trainer import Trainer
-from discogan.verdict import accord, judge
+from discogan.verdict import Verdict, accord, judge, with_anchors
 
 
 def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
@@ -85,11 +85,18 @@ def _go_on(
     outcome = trainer.fit()
     if outcome.ended == "interrupted":
         return outcome
-    figures, made = trainer.probe.measure(trainer.current())
-    others = [trainer.probe.translate(load_model(path, trainer.device)[0]) for path in witnesses(run.path, config.seed)]
-    verdict = judge(figures, accord(made, others))
+    verdict = _conclude(trainer)
     write_json(run.path / "verdict.json", verdict.to_dict())
     return replace(outcome, verdict=verdict)
+
+
+def _conclude(trainer: Trainer) -> Verdict:
+    """The verdict on a run that has ended, with its other starts and held-out anchors as witnesses."""
+    model, probe, anchors = trainer.current(), trainer.probe, trainer.data.anchors
+    figures, made = probe.measure(model)
+    paths = witnesses(trainer.run.path, trainer.config.seed)
+    verdict = judge(figures, accord(made, [probe.translate(load_model(path, trainer.device)[0]) for path in paths]))
+    return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 
 def _require_same_images(now: dict[str, Any], before: dict[str, Any], out: Path) -> None:

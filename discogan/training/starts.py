@@ -130,7 +130,7 @@ def _promote(run: RunFolder, winner: RunFolder) -> None:
     for path in winner.path.iterdir():
         if path.is_dir():
             shutil.copytree(path, run.path / path.name, dirs_exist_ok=True)
-        elif path.name in ("metrics.jsonl", "last"):
+        elif path.name in ("metrics.jsonl", "scores.jsonl", "last"):
             shutil.copy2(path, run.path / path.name)
 
 

@@ -41,7 +41,8 @@ class Trainer:
         self._restore()
         self.log = MetricsLog(run.metrics, self.progress.step)
         self.probe = Probe(data.a.pixels, data.b.pixels)
-        self.watch = Watch(read_metrics(run.metrics))
+        self.scores = MetricsLog(run.scores, self.progress.step)
+        self.watch = Watch(read_metrics(run.scores))
 
     def fit(self) -> Outcome:
         """Train until the budget is used or a signal asks to stop; a checkpoint is written either way."""
@@ -62,6 +63,8 @@ class Trainer:
                 if self._due(options.checkpoint_every_steps):
                     self._save()
                 self.observer.on_step(self._report(record))
+        if not caught and self.watch.last_step != self.progress.step:
+            self._score()
         self._draw_samples()
         self._save()
         ended: Ended = "interrupted" if caught and self._fraction() < 1 else "stalled" if stalled else "budget"
@@ -114,7 +117,7 @@ class Trainer:
         if record["score"] > self.watch.best_score:
             self._check_finite()
             self.run.save_best(self.learner.state(), self.progress)
-        self.log.append(record)
+        self.scores.append(record)
         alarms = self.watch.look(record)
         for alarm in alarms:
             self.observer.on_alarm(alarm)

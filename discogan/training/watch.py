@@ -27,14 +27,18 @@ class Alarm:
 
 
 class Watch:
-    """Remembers the scores of a run and what it has said of them; all of it follows from the run's log."""
+    """Remembers the scores of a run and what it has said of them; all of it follows from ``scores``, its log."""
 
-    def __init__(self, log: Sequence[Record]) -> None:
+    def __init__(self, scores: Sequence[Record]) -> None:
         self._looks: list[Record] = []
         self._said: set[tuple[str, str]] = set()
-        for record in log:
-            if "score" in record:
-                self.look(record)
+        for record in scores:
+            self.look(record)
+
+    @property
+    def last_step(self) -> int:
+        """The step of the latest look, -1 before the first."""
+        return int(self._looks[-1]["step"]) if self._looks else -1
 
     @property
     def best_score(self) -> float:
@@ -83,7 +87,7 @@ class Watch:
 
 
 def score_record(step: int, fraction: float, figures: Mapping[Direction, Figures]) -> Record:
-    """The line of metrics.jsonl for a look at a run."""
+    """The line of scores.jsonl for a look at a run."""
     return {
         "step": step,
         "fraction": fraction,

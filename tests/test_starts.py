@@ -1,0 +1,139 @@
+import json
+import shutil
+
+import pytest
+
+from discogan import api
+from discogan.checkpoint import RunFolder, load_model, read_progress, witnesses
+from discogan.devices import pick_device
+from discogan.errors import RunError
+from discogan.evaluation import evaluate
+from discogan.training import Observer, resume
+from discogan.training.starts import EXPLORED, plan_rounds
+from tests.conftest import SMALL
+from tests.test_training import StopAt, assert_equal_weights
+
+OPTIONS = {"image_size": 32, "steps": 40, "starts": 3, "settings": SMALL}
+
+
+@pytest.mark.parametrize(("starts", "counts"), [(2, [2]), (3, [3, 2]), (4, [4, 2]), (8, [8, 4, 2])])
+def test_rounds_halve_and_cost_what_exploring_may(starts, counts):
+    rounds = plan_rounds(starts)
+    assert [turn.starts for turn in rounds] == counts
+    before, cost = 0.0, 0.0
+    for turn in rounds:
+        assert turn.share > before
+        cost += turn.starts * (turn.share - before)
+        before = turn.share
+    assert cost == pytest.approx(EXPLORED)
+
+
+class Rounds(Observer):
+    def __init__(self):
+        self.scores = []
+
+    def on_round(self, scores):
+        self.scores.append(dict(scores))
+
+
+@pytest.fixture(scope="module")
+def chosen(domains, tmp_path_factory):
+    """A run chosen among three starts, and the scores they had."""
+    run, observer = tmp_path_factory.mktemp("starts") / "run", Rounds()
+    return run, observer, api.train(*domains, out=run, observer=observer, **OPTIONS)
+
+
+def test_the_best_start_goes_on_and_the_budget_is_kept(chosen):
+    run, observer, outcome = chosen
+    first, second = observer.scores
+    assert first.keys() == {"0", "1", "2"}
+    assert second.keys() == set(sorted(first, key=lambda seed: -first[seed])[:2])
+    winner = max(second, key=lambda seed: second[seed])
+    description = RunFolder(run).describe()
+    assert (description["config"]["seed"], description["config"]["training"]["starts"]) == (int(winner), 1)
+    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "starts").glob("s*")}
+    spent = sum(steps.values()) - steps[f"seed-{winner}"] + outcome.step
+    assert abs(spent - 40) <= 2
+    assert outcome.verdict.accord.runs == 1
+
+
+def test_the_winner_is_what_one_run_of_its_seed_would_be(chosen, domains, tmp_path):
+    run, _, outcome = chosen
+    seed = RunFolder(run).describe()["config"]["seed"]
+    alone = {**OPTIONS, "starts": None, "steps": outcome.step}
+    api.train(*domains, out=tmp_path / "alone", seed=seed, **alone)
+    assert_equal_weights(run, tmp_path / "alone")
+
+
+def test_stopping_while_choosing_and_resuming_changes_nothing(chosen, domains, tmp_path):
+    whole, _, _ = chosen
+    outcome = api.train(*domains, out=tmp_path / "run", observer=StopAt(2), **OPTIONS)
+    assert outcome.ended == "interrupted"
+    assert not RunFolder(tmp_path / "run").exists
+    with pytest.raises(RunError, match="already holds a run"):
+        api.train(*domains, out=tmp_path / "run", **OPTIONS)
+    assert resume(tmp_path / "run", observer=StopAt(2)).ended == "interrupted"
+    assert resume(tmp_path / "run").ended == "budget"
+    assert_equal_weights(whole, tmp_path / "run")
+    plans = [json.loads((run / "starts" / "plan.json").read_text())["rounds"] for run in (whole, tmp_path / "run")]
+    assert plans[0] == plans[1]
+
+
+def test_the_losers_are_witnesses_in_an_evaluation(chosen):
+    run, _, outcome = chosen
+    seed = RunFolder(run).describe()["config"]["seed"]
+    assert len(witnesses(run, seed)) == 1
+    verdict = evaluate(run, device="cpu")["verdict"]
+    assert verdict["accord"]["agreement"] == pytest.approx(outcome.verdict.accord.agreement, abs=0.1)
+
+
+def test_a_run_is_compared_with_others_on_request(small_run, chosen):
+    assert evaluate(small_run, device="cpu")["verdict"]["accord"] is None
+    verdict = evaluate(small_run, against=[chosen[0], small_run], device="cpu")["verdict"]
+    assert verdict["accord"]["runs"] == 2
+    assert verdict["accord"]["agreement"] >= 0.5
+
+
+def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_path):
+    shutil.copytree(domains[0], tmp_path / "a")
+    api.train(tmp_path / "a", domains[1], out=tmp_path / "run", image_size=32, steps=2, settings=SMALL)
+    shutil.rmtree(tmp_path / "a")
+    scores = evaluate(tmp_path / "run", *domains, device="cpu")
+    assert scores["verdict"] is None
+    assert scores["a_to_b"]["top_1"] >= 0
+
+
+def test_best_is_a_checkpoint_to_use(small_run):
+    model, config = load_model(small_run / "best", pick_device("cpu"))
+    assert config.data.image_size == 32
+    assert {path.name for path in (small_run / "best").iterdir()} == {
+        *("generator_ab.safetensors", "generator_ba.safetensors"),
+        *("discriminator_a.safetensors", "discriminator_b.safetensors"),
+        *("config.json", "progress.json"),
+    }
+    assert not model.training
+
+
+def test_a_stalled_run_stops_when_told_to(domains, tmp_path, monkeypatch):
+    monkeypatch.setattr("discogan.verdict.Figures.score", property(lambda _: 0.5))
+    alarms = []
+
+    class Listening(Observer):
+        def on_alarm(self, alarm):
+            alarms.append(alarm.kind)
+
+    settings = (*SMALL, "training.score_every_steps=2")
+    for name, stop, ended in (("on", "false", "budget"), ("stops", "true", "stalled")):
+        own = (*settings, f"training.stop_when_stalled={stop}")
+        outcome = api.train(*domains, out=tmp_path / name, image_size=32, steps=20, settings=own, observer=Listening())
+        assert outcome.ended == ended
+        assert "stall" in alarms
+    assert outcome.step == 10
+    assert (tmp_path / "stops" / "verdict.json").exists()
+
+
+def test_a_best_that_a_kill_left_half_replaced_is_mended(domains, tmp_path):
+    api.train(*domains, out=tmp_path / "run", image_size=32, steps=4, settings=SMALL)
+    (tmp_path / "run" / "best").rename(tmp_path / "run" / ".dropping-best")
+    resume(tmp_path / "run")
+    assert (tmp_path / "run" / "best" / "progress.json").exists()

@@ -1,0 +1,54 @@
+from discogan.training.watch import Watch, score_record
+from discogan.verdict import Figures
+
+GOOD = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.2, "change": 1.0, "judged": 0.7}
+
+
+def record(fraction, b_to_a=None, **changes):
+    figures = {"a_to_b": Figures(**{**GOOD, **changes}), "b_to_a": Figures(**{**GOOD, **(b_to_a or {})})}
+    return score_record(round(fraction * 1000), fraction, figures)
+
+
+def kinds(alarms):
+    return [alarm.kind for alarm in alarms]
+
+
+def test_a_healthy_run_raises_nothing():
+    watch = Watch([])
+    assert not any(watch.look(record(tenth / 10, distribution=0.9 - tenth / 20)) for tenth in range(11))
+
+
+def test_a_collapse_is_said_once_in_each_direction():
+    watch = Watch([])
+    alarms = watch.look(record(0.5, diversity=0.1))
+    assert kinds(alarms) == ["collapse"]
+    assert "A to B" in alarms[0].message
+    assert "--starts 4" in alarms[0].message
+    assert watch.look(record(0.55, diversity=0.1)) == []
+    assert "B to A" in watch.look(record(0.6, b_to_a={"diversity": 0.1}))[0].message
+
+
+def test_nothing_alarms_early():
+    assert Watch([]).look(record(0.1, diversity=0.0, judged=1.0)) == []
+
+
+def test_domination_takes_several_looks():
+    watch = Watch([])
+    looks = [watch.look(record(fraction, judged=1.0)) for fraction in (0.3, 0.35, 0.4)]
+    assert [kinds(look) for look in looks] == [[], [], ["domination"]]
+    assert "objective.gamma" in looks[2][0].message
+
+
+def test_a_run_without_a_better_score_for_long_has_stalled():
+    watch = Watch([record(0.3)])
+    assert watch.look(record(0.6, distribution=0.3)) == []
+    alarms = watch.look(record(0.75, distribution=0.3))
+    assert kinds(alarms) == ["stall"]
+    assert "step 300" in alarms[0].message
+
+
+def test_a_watch_made_from_the_log_has_said_what_the_log_made_it_say():
+    log = [record(0.4), record(0.5, diversity=0.1)]
+    watch = Watch(log)
+    assert watch.look(record(0.55, diversity=0.1)) == []
+    assert watch.best_score == log[0]["score"]
