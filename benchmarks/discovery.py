@@ -1,12 +1,12 @@
 """How often the true relation is found: a resumable grid of tasks, presets and seeds on data with true answers.
 
-    python benchmarks/discovery.py run DATA [--tasks hands cars ...] [--presets modern official ...] [--seeds 10]
+    python benchmarks/discovery.py run DATA [--tasks hands car2car ...] [--presets modern official ...] [--seeds 10]
     python benchmarks/discovery.py table
 
 DATA holds a folder for each set below. Training sees its train folders alone, under default settings but for size
 and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
 train`` and ``discogan evaluate``, on one core for the processor time that so many minutes of two cores have; two run
-side by side. A finished one is a line of docs/results/discovery.jsonl and is not run again.
+side by side. A finished one is a line of docs/results/discovery.jsonl (or of another --study) and is not run again.
 """
 
 import argparse
@@ -22,9 +22,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from discogan.experiments.azimuth import Azimuth
+import numpy as np
+from scipy.stats import spearmanr
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "discovery.jsonl"
+from discogan.data import Record
+from discogan.data.labels import Labelled, labelled_images
+from discogan.evaluation.scores import pair_records
+from discogan.experiments.azimuth import Azimuth
+from discogan.tracking import read_metrics
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 CORES = 2
 WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
@@ -43,6 +50,9 @@ class Task:
     bar: float | None = None
     """Top-1 to reach; None is the identity's. With kinds, degrees of median error to stay below."""
 
+    reserve: int = 0
+    """Test pairs that are kept from the test, to be given as anchors."""
+
 
 TASKS = {
     "hands": Task("hands_edges_photo", 64, 4, bar=0.8),
@@ -50,6 +60,11 @@ TASKS = {
     "icons": Task("icons_phosphor_outline_fill", 64, 4),
     "car2car": Task("rot_cars_chairs", 32, 1, ("car", "car"), 15.0),
     "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
+    "hands_anchors": Task("hands_edges_photo", 32, 1, bar=0.8, reserve=64),
+    "chair2car_anchors": Task("rot_cars_chairs", 32, 1, ("chair", "car"), 15.0, reserve=64),
+    "hands_small": Task("hands_edges_photo", 32, 1, bar=0.8),
+    "icons_small": Task("icons_phosphor_outline_fill", 32, 1),
+    "emoji_small": Task("emoji_fluent_lineart_color", 32, 1),
 }
 
 
@@ -64,45 +79,89 @@ def main() -> None:
     run.add_argument("--first-seed", type=int, default=0)
     run.add_argument("--minutes", type=float, help="of two cores, instead of the task's")
     run.add_argument("--set", action="append", default=[], dest="settings", help="as for discogan train; its own line")
+    run.add_argument("--anchors", type=int, nargs="+", default=[0], help="known pairs, for tasks that reserve some")
     run.add_argument("--parallel", type=int, default=CORES)
-    commands.add_parser("table")
+    for each in (run, commands.add_parser("table"), commands.add_parser("correlation")):
+        each.add_argument("--study", default="discovery", help="the results file, docs/results/STUDY.jsonl")
     arguments = parser.parse_args()
+    file = RESULTS / f"{arguments.study}.jsonl"
     if arguments.command == "run":
-        grid(arguments)
-    print(table(read_rows()))
+        grid(arguments, file)
+    print((correlation if arguments.command == "correlation" else table)(read_metrics(file)))
 
 
-def grid(arguments: argparse.Namespace) -> None:
+def grid(arguments: argparse.Namespace, results: Path) -> None:
     """Run what is not among the results yet."""
-    done = {key(row) for row in read_rows()}
+    done = {key(row) for row in read_metrics(results)}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {
             "task": task,
             "preset": preset,
             "settings": arguments.settings,
+            "anchors": anchors,
             "image_size": TASKS[task].image_size,
-            "minutes": arguments.minutes or TASKS[task].minutes,
+            "minutes": float(arguments.minutes or TASKS[task].minutes),
             "seed": seed,
         }
-        for seed, task, preset in product(seeds, arguments.tasks, arguments.presets)
+        for seed, task, preset, anchors in product(seeds, arguments.tasks, arguments.presets, arguments.anchors)
     ]
     waiting = [job for job in jobs if key(job) not in done]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
         prepared = {name: prepare(TASKS[name], arguments.data, Path(folder) / name) for name in arguments.tasks}
         for finished in as_completed([pool.submit(measure, prepared[job["task"]], job) for job in waiting]):
             row = finished.result()
-            with RESULTS.open("a") as file:
+            with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
 
 
 def prepare(task: Task, data: Path, folder: Path) -> Path:
     """The folder with train_a, train_b, test_a and test_b; of renders the paper's azimuths alone."""
-    if task.kinds is None:
+    if task.kinds is None and not task.reserve:
         return data / task.data
     folder.mkdir()
-    return Azimuth(*task.kinds).prepare(folder, data / task.data, task.image_size)
+    if task.kinds is None:
+        return reserve_pairs(task, data / task.data, folder)
+    Azimuth(*task.kinds).prepare(folder, data / task.data, task.image_size)
+    if task.reserve:
+        sides = [labelled_images(folder / part) for part in ("train_a", "train_b")]
+        write_anchors(folder, pairs_of_azimuth(*sides, task.reserve))
+    return folder
+
+
+def reserve_pairs(task: Task, data: Path, folder: Path) -> Path:
+    """The set with some test pairs, evenly spread, taken out of the test to be anchors."""
+    tests = list(zip(*pair_records(data / "test_a", data / "test_b"), strict=True))
+    taken = {place * len(tests) // task.reserve for place in range(task.reserve)}
+    for part in ("train_a", "train_b"):
+        (folder / part).symlink_to(data.resolve() / part)
+    for part in ("test_a", "test_b"):
+        (folder / part).mkdir()
+    for place, pair in enumerate(tests):
+        if place not in taken:
+            for part, record in zip(("test_a", "test_b"), pair, strict=True):
+                (folder / part / record.path.name).symlink_to(record.path.resolve())
+    write_anchors(folder, [tests[place] for place in sorted(taken)])
+    return folder
+
+
+def pairs_of_azimuth(a: list[Labelled], b: list[Labelled], count: int) -> list[tuple[Record, Record]]:
+    """Training images of A with some of B at the same azimuth: what a user who looks at both would write down."""
+    rng = np.random.default_rng(0)
+    chosen = [a[place] for place in rng.permutation(len(a))[:count]]
+    same = [[other for other in b if other.azimuth % 360 == image.azimuth % 360] for image in chosen]
+    return [
+        (image.record, others[rng.integers(len(others))].record) for image, others in zip(chosen, same, strict=True)
+    ]
+
+
+def write_anchors(folder: Path, pairs: list[tuple[Record, Record]]) -> None:
+    """anchors-N.csv with the first N of the pairs, drawn in random order."""
+    order = np.random.default_rng(1).permutation(len(pairs))
+    for count in range(1, len(pairs) + 1):
+        rows = [f"{pairs[place][0].path.resolve()},{pairs[place][1].path.resolve()}" for place in order[:count]]
+        (folder / f"anchors-{count}.csv").write_text("\n".join(["path_a,path_b", *rows]) + "\n")
 
 
 def measure(data: Path, job: Row) -> Row:
@@ -110,7 +169,7 @@ def measure(data: Path, job: Row) -> Row:
     truth = "azimuth" if TASKS[job["task"]].kinds else "pairs"
     with tempfile.TemporaryDirectory() as folder:
         run, scores = Path(folder) / "run", Path(folder) / "scores.json"
-        command("train", data / "train_a", data / "train_b", "--out", run, *options(job))
+        command("train", data / "train_a", data / "train_b", "--out", run, *options(job, data))
         tests = f"--{truth}-a", data / "test_a", f"--{truth}-b", data / "test_b"
         command("evaluate", run, *tests, "--json", scores)
         description = json.loads((run / "config.json").read_text())
@@ -124,8 +183,11 @@ def measure(data: Path, job: Row) -> Row:
     return {**job, "steps": steps, **ways, "verdict": result["verdict"], **made_with}
 
 
-def options(job: Row) -> Iterator[object]:
+def options(job: Row, data: Path) -> Iterator[object]:
     """A job as the flags of ``discogan train``."""
+    if job["anchors"]:
+        # All of them are trained on: the test has pairs enough to check the relation.
+        yield from ("--anchors", data / f"anchors-{job['anchors']}.csv", "--set", "anchors.held_out_share=0.0")
     yield from ("--preset", job["preset"], "--image-size", job["image_size"], "--seed", job["seed"])
     yield from ("--minutes", job["minutes"] * CORES)
     fixed = ("training.threads=1", "training.clock=processor", "training.sample_every_steps=1000000")
@@ -142,11 +204,7 @@ def command(*words: object) -> None:
 
 def key(row: Row) -> tuple[Any, ...]:
     """What tells one run from another."""
-    return tuple(str(row[name]) for name in ("task", "preset", "settings", "image_size", "minutes", "seed"))
-
-
-def read_rows() -> list[Row]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return tuple(str(row[name]) for name in ("task", "preset", "settings", "anchors", "image_size", "minutes", "seed"))
 
 
 def found(row: Row) -> bool:
@@ -171,8 +229,9 @@ def table(rows: Iterable[Row]) -> str:
         "| task | preset | px, minutes | found | A to B | B to A | identity, A to B / B to A | steps |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (_, task, preset, settings, size, minutes), group in sorted(groups.items(), key=lambda item: item[0][:1]):
-        named = " ".join([preset, *json.loads(settings.replace("'", '"'))])
+    for (_, task, preset, _, anchors, size, minutes), group in sorted(groups.items(), key=lambda item: item[0][:1]):
+        known = [f"{anchors} anchors"] if anchors != "0" else []
+        named = " ".join([preset, *group[0]["settings"], *known])
         name = "median_error" if TASKS[task].kinds else "top_1"
         columns = [spread([row[way][name] for row in group], name) for way in WAYS]
         identity = " / ".join(digits(group[0][way][f"identity_{name}"], name) for way in WAYS)
@@ -190,6 +249,21 @@ def spread(values: list[float], name: str) -> str:
 
 def digits(value: float, name: str) -> str:
     return f"{value:.1f}°" if name == "median_error" else f"{value:.2f}"
+
+
+def correlation(rows: Iterable[Row]) -> str:
+    """Spearman's rank correlation of the score without pairs and the true top-1, both directions' mean."""
+    runs = [row for row in rows if not TASKS[row["task"]].kinds]
+    lines = ["| runs of | count | score and top-1 | agreement and top-1 |", "|---|---|---|---|"]
+    for name in ("all", *sorted({row["task"] for row in runs})):
+        chosen = [row for row in runs if name in ("all", row["task"])]
+        true = [statistics.mean(row[way]["top_1"] for way in WAYS) for row in chosen]
+        ranks = [
+            f"{spearmanr([of(row['verdict']) for row in chosen], true).statistic:.2f}"
+            for of in (lambda verdict: verdict["score"], lambda verdict: verdict["accord"]["agreement"])
+        ]
+        lines.append(f"| {name} | {len(chosen)} | {' | '.join(ranks)} |")
+    return "\n".join(lines)
 
 
 def text(row: Row) -> str:

@@ -1,38 +1,43 @@
-"""The grid of benchmarks/discovery.py: resumable, and its table."""
+"""The grid of benchmarks/discovery.py: resumable, its table, its tasks."""
 
 import argparse
+import csv
 import importlib.util
-import json
 from pathlib import Path
 
 import pytest
 
+from discogan.data.labels import Labelled
+from discogan.tracking import read_metrics
+from tests.conftest import write_images
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "discovery.py"
 
 
-@pytest.fixture
-def discovery(tmp_path):
+@pytest.fixture(scope="module")
+def discovery():
     specification = importlib.util.spec_from_file_location("discovery", SCRIPT)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    module.RESULTS = tmp_path / "results.jsonl"
     return module
 
 
-def row(seed, top_1, preset="modern"):
+def row(seed, top_1, preset="modern", task="hands", agreement=0.5):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
-    job = {"data": "d", "preset": preset, "image_size": 32, "minutes": 3.0, "threads": 1, "seed": seed}
-    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores}
+    job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
+    verdict = {"score": top_1 / 2, "accord": {"agreement": agreement}}
+    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict}
 
 
 def arguments(seeds):
     return argparse.Namespace(
-        data=Path("d"), presets=["modern"], sizes=[32], seeds=seeds, minutes=None, parallel=2, threads=1
+        **{"data": Path("d"), "tasks": ["hands"], "presets": ["modern"], "settings": [], "anchors": [0]},
+        **{"first_seed": 0, "seeds": seeds, "minutes": None, "parallel": 2},
     )
 
 
-def test_an_interrupted_grid_goes_on_where_it_stopped(discovery, monkeypatch):
-    measured = []
+def test_an_interrupted_grid_goes_on_where_it_stopped(discovery, monkeypatch, tmp_path):
+    measured, file = [], tmp_path / "results.jsonl"
 
     def measure(_data, job):
         measured.append(job["seed"])
@@ -41,27 +46,65 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(discovery, monkeypatch):
         return row(job["seed"], 0.5)
 
     monkeypatch.setattr(discovery, "measure", measure)
-    discovery.grid(arguments(seeds=2))
-    discovery.grid(arguments(seeds=2))
+    discovery.grid(arguments(seeds=2), file)
+    discovery.grid(arguments(seeds=2), file)
     assert sorted(measured) == [0, 1]
     with pytest.raises(SystemExit):
-        discovery.grid(arguments(seeds=4))
-    discovery.grid(arguments(seeds=4))
-    assert sorted(saved["seed"] for saved in discovery.read_rows()) == [0, 1, 2, 3]
+        discovery.grid(arguments(seeds=4), file)
+    discovery.grid(arguments(seeds=4), file)
+    assert sorted(saved["seed"] for saved in read_metrics(file)) == [0, 1, 2, 3]
 
 
-def test_the_table_has_every_seed_in_order_and_the_median(discovery):
-    lines = discovery.table([row(2, 0.9), row(0, 0.5), row(1, 0.6), row(0, 0.0, "official")]).splitlines()
-    assert "0.50 / 0.50, 0.60 / 0.60, 0.90 / 0.90 | 0.60 / 0.60 | 0.10 / 0.10 | 10 |" in lines[2]
-    assert lines[3].startswith("| d | official | 32 | 3 | 1 | 0.00 / 0.00 |")
+def test_the_table_counts_the_seeds_that_pass_their_bar(discovery):
+    rows = [row(2, 0.9), row(0, 0.5), row(1, 0.8), row(0, 0.09, "official"), row(0, 0.2, task="icons")]
+    lines = discovery.table(rows).splitlines()
+    assert "| hands | modern | 64, 4 | 2 of 3 | 0.80 [0.50, 0.90] |" in lines[2]
+    assert "| hands | official | 64, 4 | 0 of 1 |" in lines[3]
+    assert "| icons | modern | 64, 4 | 1 of 1 |" in lines[4]
+
+
+def test_both_directions_must_pass(discovery):
+    assert discovery.found(row(0, 0.8))
+    assert not discovery.found({**row(0, 0.9), "b_to_a": {"top_1": 0.7, "identity_top_1": 0.1}})
+    degrees = {"task": "car2car", "a_to_b": {"median_error": 3.0}, "b_to_a": {"median_error": 15.1}}
+    assert not discovery.found(degrees)
+    assert discovery.found({**degrees, "b_to_a": {"median_error": 15.0}})
+
+
+def test_the_correlation_is_one_where_ranks_agree_and_low_where_they_do_not(discovery):
+    rows = [row(seed, seed / 10, agreement=(seed * 7 % 10) / 10) for seed in range(10)]
+    line = discovery.correlation(rows).splitlines()[2]
+    assert line.startswith("| all | 10 | 1.00 |")
+    assert abs(float(line.split("|")[4])) < 0.9
 
 
 def test_a_job_is_the_flags_of_train(discovery):
-    assert list(map(str, discovery.options(row(4, 0.0))))[-4:] == ["--seed", "4", "--set", "training.threads=1"]
+    words = list(map(str, discovery.options({**row(4, 0.0), "settings": ["data.flip=true"]}, Path("d"))))
+    assert words[:8] == ["--preset", "modern", "--image-size", "64", "--seed", "4", "--minutes", "8.0"]
+    assert words[-2:] == ["--set", "data.flip=true"]
+    assert "--anchors" not in words
+    assert list(discovery.options({**row(4, 0.0), "anchors": 16}, Path("d")))[1] == Path("d/anchors-16.csv")
 
 
-def test_recorded_runs_say_what_made_them():
-    for line in SCRIPT.with_suffix(".jsonl").read_text().splitlines():
-        record = json.loads(line)
-        assert record["git_revision"]
-        assert record["versions"]["torch"]
+def test_reserved_pairs_leave_the_test_and_become_anchors(discovery, tmp_path):
+    for part, seed in (("train_a", 0), ("train_b", 1), ("test_a", 2), ("test_b", 3)):
+        write_images(tmp_path / "set" / part, 10, seed)
+    (tmp_path / "out").mkdir()
+    folder = discovery.reserve_pairs(discovery.Task("set", 32, 1, reserve=4), tmp_path / "set", tmp_path / "out")
+    with (folder / "anchors-4.csv").open() as stream:
+        anchors = [(Path(line["path_a"]).name, Path(line["path_b"]).name) for line in csv.DictReader(stream)]
+    tested = {path.name for path in (folder / "test_a").iterdir()}
+    assert len(tested) == 6
+    assert len(anchors) == 4
+    assert all(a == b and a not in tested for a, b in anchors)
+    assert len((folder / "anchors-1.csv").read_text().splitlines()) == 2
+
+
+def test_pairs_of_azimuth_look_the_same_way(discovery):
+    sides = [
+        [Labelled((domain, number), f"{domain}{number}", 15.0 * (number % 5)) for number in range(20)]
+        for domain in "ab"
+    ]
+    pairs = discovery.pairs_of_azimuth(*sides, 8)
+    assert len(pairs) == len({a for a, _ in pairs}) == 8
+    assert all(a[1] % 5 == b[1] % 5 for a, b in pairs)

@@ -87,7 +87,7 @@ FIGURE_ROWS = (
 def print_verdict(verdict: Mapping[str, Any]) -> None:
     """What can be said of a relation without pairs, and the figures behind it."""
     figures = verdict["figures"]
-    rows = [[label, *(f"{figures[way][key]:.2f}" for way in figures)] for key, label in FIGURE_ROWS]
+    rows = [[label, *(f"{figures[way][key]:.2f}" for way in figures)] for label, key in FIGURE_ROWS]
     if verdict["held_out_anchors"] is not None:
         count, found = verdict["held_out_anchors"], verdict["anchors_found"]
         rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])

@@ -60,6 +60,33 @@ def test_evaluate_without_pairs(small_run):
     assert "diversity" in discogan("evaluate", small_run).stdout
 
 
+def test_a_training_from_two_starts_with_anchors_ends_in_a_verdict_with_its_witnesses(domains, tmp_path):
+    run, pairs = tmp_path / "run", tmp_path / "pairs.csv"
+    pairs.write_text("path_a,path_b\n" + "".join(f"{n:03d}.png,{n:03d}.png\n" for n in range(5)))
+    budget = ("--image-size", 32, "--steps", 12, "--starts", 2, "--anchors", pairs, "--stop-when-stalled")
+    done = discogan("train", *domains, "--out", run, *budget, *FLAGS)
+    assert "Scores of 2 starts: seed" in done.stderr
+    assert "Verdict: " in done.stdout
+    assert "another start" in done.stdout or "collapsed" in done.stdout
+    assert "of 1 held-out anchors" in done.stdout
+    assert RunFolder(run).describe()["config"]["training"]["stop_when_stalled"]
+    shown = discogan("evaluate", run, "--against", run / "best").stdout
+    assert "on the images it trains on" in shown
+    assert "Verdict: " in shown
+
+
+def test_matches_and_their_sheet(small_run, domains, tmp_path):
+    done = discogan("match", small_run, *domains, "--out", tmp_path / "many.csv", "--count", 2)
+    assert "26 matches written" in done.stdout
+    assert (tmp_path / "many.png").exists()
+    done = discogan(
+        "match", small_run, *domains, "--out", tmp_path / "one.csv", "--one-to-one", "--sheet", tmp_path / "s" / "x.png"
+    )
+    assert "3 images of A have no counterpart" in done.stdout
+    assert len((tmp_path / "one.csv").read_text().splitlines()) == 11
+    assert (tmp_path / "s" / "x.png").exists()
+
+
 def test_list_names_every_part():
     shown = discogan("list").stdout
     for name in (
@@ -115,6 +142,8 @@ def test_a_signal_stops_with_a_checkpoint(domains, tmp_path, number):
         (["translate", "missing", "x.png", "--direction", "a_to_b", "--out", "o"], "There is no run at missing"),
         (["evaluate", "missing"], "There is no run at missing"),
         (["info", "missing"], "There is no run at missing"),
+        (["match", "missing", "A", "B", "--out", "m.csv"], "There is no run at missing"),
+        (["train", "A", "B", "--out", "R", "--starts", "0"], "training.starts must be at least 1"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(words, message, tmp_path, monkeypatch, capsys):
