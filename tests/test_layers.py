@@ -14,7 +14,7 @@ LAYERS = [
     {"experiments"},
     {"api", "matching"},
     {"training", "translator", "evaluation"},
-    {"objectives", "checkpoint", "tracking"},
+    {"objectives", "checkpoint", "tracking", "verdict"},
     {"model"},
     {"networks", "losses", "data", "metrics", "renders"},
     {"images", "devices"},
