@@ -28,6 +28,8 @@ DENSE_LIMIT = 16_000_000
 """Pairs up to which one-to-one matching weighs every pair: 4,000 images a side, some 130 MB."""
 CANDIDATES = 50
 """Above that, the nearest counterparts of each image that are weighed."""
+NEIGHBOURS = 10
+"""Neighbours that a distance is compared with (Conneau et al. 2018 take as many)."""
 BLOCK_A, BLOCK_B = 1024, 8192
 """Images compared at a time: a block of distances takes 32 MiB."""
 SCALE_FROM = 1024
@@ -44,8 +46,8 @@ class Match:
     rank: int
     """1 for the most likely counterpart, and so on."""
     score: float
-    """1 where the images are each other's translations to the pixel; 0 where they are as far apart as two images
-    drawn at random; negative beyond that."""
+    """How much nearer the two are than each is, on average, to its ten nearest in the other folder: 0 is no nearer. In
+    units of the distance of two images drawn at random, so seldom above 0.5."""
 
 
 @dataclass(frozen=True)
@@ -75,28 +77,44 @@ class Matcher:
         self.store_a = _open(self.config, "a", Path(folder_a))
         self.store_b = _open(self.config, "b", Path(folder_b))
         self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels)
+        self._nearby_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
+        self._nearby_b = nearest_points(self.points_b, self.points_a, NEIGHBOURS)[0].mean(1)
 
     def match(self, count: int = 1, one_to_one: bool = False) -> Matching:
-        """The ``count`` nearest counterparts of each image of A, or at most one each that no other image has.
+        """The ``count`` likeliest counterparts of each image of A, or at most one each that no other image has.
 
-        One to one is the assignment with the least sum of distances (over all pairs up to 16 million of them, else
-        over the 50 nearest of each image). Memory grows with the images, not with their pairs. Raises ``ConfigError``.
+        Likeliest by the score, among each image's 50 nearest: the score keeps an image that is near to everything
+        from being everyone's counterpart (cross-domain similarity local scaling: Conneau et al. 2018, section 2.3).
+        One to one is the assignment with the least sum of distances (``assign``). Memory grows with the images, not
+        with their pairs. Raises ``ConfigError``.
         """
         require("count", count, at_least=1)
+        names_a, names_b = self.store_a.names, self.store_b.names
         if one_to_one:
             rows, columns, distances = assign(self.points_a, self.points_b)
+            scores, count = self._scores(rows, columns, distances), 1
         else:
-            distance, nearest = nearest_points(self.points_a, self.points_b, count)
-            rows = np.repeat(np.arange(len(nearest)), nearest.shape[1])
-            columns, distances = nearest.ravel(), distance.ravel()
-        names_a, names_b = self.store_a.names, self.store_b.names
-        per_image = 1 if one_to_one else min(count, len(names_b))
+            count = min(count, len(names_b))
+            rows, columns, scores = self._likeliest(count)
         matches = [
-            Match(names_a[row], names_b[column], place % per_image + 1, 1 - float(distance))
-            for place, (row, column, distance) in enumerate(zip(rows, columns, distances, strict=True))
+            Match(names_a[row], names_b[column], place % count + 1, float(score))
+            for place, (row, column, score) in enumerate(zip(rows, columns, scores, strict=True))
         ]
         alone = np.setdiff1d(np.arange(len(names_a)), rows)
         return Matching(matches, [names_a[row] for row in alone], [*self.store_a.skipped, *self.store_b.skipped])
+
+    def _likeliest(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of A, rows of B and scores, ``count`` for each image of A, best first."""
+        distances, columns = nearest_points(self.points_a, self.points_b, max(count, CANDIDATES))
+        rows = np.arange(len(distances))[:, None].repeat(distances.shape[1], 1)
+        scores = self._scores(rows, columns, distances)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        columns, scores = (np.take_along_axis(values, best, 1).ravel() for values in (columns, scores))
+        return rows[:, :count].ravel(), columns, scores
+
+    def _scores(self, rows: np.ndarray, columns: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        margins: np.ndarray = (self._nearby_a[rows] + self._nearby_b[columns]) / 2 - distances
+        return margins
 
     def draw(self, matching: Matching, file: Path) -> None:
         """A contact sheet of evenly spread matches: the image of A, its translation, its counterparts, theirs back."""

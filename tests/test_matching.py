@@ -89,20 +89,37 @@ def copier(monkeypatch):
 
 @pytest.mark.usefixtures("copier")
 @pytest.mark.parametrize("one_to_one", [False, True])
-def test_images_meet_their_twins_with_score_one(small_run, twins, one_to_one):
+def test_images_meet_their_twins(small_run, twins, one_to_one):
     found = Matcher(small_run, *twins, device="cpu").match(one_to_one=one_to_one)
     assert {match.a: match.b for match in found.matches} == {
         f"{number:03d}.png": f"{(number * 4) % 9:03d}.png" for number in range(9)
     }
-    assert all(match.score == pytest.approx(1, abs=1e-3) for match in found.matches)
+    assert all(match.score > 0.3 for match in found.matches)
     assert found.unmatched == []
 
 
 @pytest.mark.usefixtures("copier")
 def test_unrelated_images_score_about_zero(small_run, domains):
-    matcher = Matcher(small_run, *domains, device="cpu")
-    scores = [match.score for match in matcher.match(count=100).matches]
-    assert abs(np.mean(scores)) < 0.15
+    scores = [match.score for match in Matcher(small_run, *domains, device="cpu").match(count=100).matches]
+    assert abs(np.mean(scores)) < 0.1
+
+
+@pytest.mark.usefixtures("copier")
+def test_an_image_near_to_everything_is_not_everyone_s_counterpart(small_run, tmp_path):
+    """A hub: the mean of all images is the nearest to many of them, and still loses to their own twins."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (30, 8, 8, 3))
+    noisy = 0.25 * coarse + 0.75 * rng.integers(0, 256, coarse.shape)
+    for folder, images in (("a", coarse), ("b", [*noisy, coarse.mean(0)])):
+        (tmp_path / folder).mkdir()
+        for number, image in enumerate(images):
+            pixels = np.asarray(image).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
+    matcher = Matcher(small_run, tmp_path / "a", tmp_path / "b", device="cpu")
+    hub = matcher.store_b.names.index("30.png")
+    nearest = torch.cdist(matcher.points_a, matcher.points_b).argmin(1)
+    assert (nearest == hub).float().mean() > 0.3
+    assert np.mean([match.a == match.b for match in matcher.match().matches]) > 0.9
 
 
 @pytest.mark.usefixtures("copier")

@@ -29,7 +29,7 @@ def match(
     b
         Folder of images of domain B.
     out
-        The CSV file: path_a,path_b,rank,score, where 1 is each other's translation and 0 a random image.
+        The CSV file: path_a,path_b,rank,score, where 0 is no nearer than the neighbours and more is surer.
     count
         Counterparts of each image.
     one_to_one
