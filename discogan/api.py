@@ -47,7 +47,7 @@ def train(
 
 
 def load(run: str | Path, device: str = "auto") -> Translator:
-    """The translator of a run folder (its newest checkpoint) or of one checkpoint folder."""
+    """The translator of a run folder (its best checkpoint) or of one checkpoint folder."""
     return Translator.load(run, device)
 
 

@@ -179,9 +179,13 @@ def read_tensors(checkpoint: Path, name: str) -> State:
 
 
 def load_model(path: str | Path, device: torch.device) -> tuple[TranslationModel, Config]:
-    """The networks of a run's newest checkpoint, or of the checkpoint folder given, in evaluation mode."""
+    """The networks of a run's best checkpoint, or of the checkpoint folder given, in evaluation mode.
+
+    The newest where none was scored yet.
+    """
     folder = Path(path)
-    checkpoint = folder if (folder / "progress.json").exists() else RunFolder(folder).last_checkpoint()
+    places = [place for place in (folder, folder / "best") if (place / "progress.json").exists()]
+    checkpoint = places[0] if places else RunFolder(folder).last_checkpoint()
     if checkpoint is None:
         _read_description(folder)
         raise RunError(f"{folder} has no checkpoint yet; train on with discogan train --resume {folder}.")

@@ -92,7 +92,7 @@ class TrainingOptions:
     """How often a checkpoint is written."""
     keep_checkpoints: int = 3
     """How many of the newest checkpoints are kept."""
-    score_every_steps: int = 200
+    score_every_steps: int = 100
     """How often the run is scored without pairs, for best/ and the alarms; it costs about two steps."""
     stop_when_stalled: bool = False
     """Stop once no better score has come for two fifths of the budget."""

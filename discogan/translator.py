@@ -53,7 +53,7 @@ class Translator:
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto") -> Translator:
-        """The newest checkpoint of a run, or a checkpoint folder; raises ``RunError``."""
+        """The best checkpoint of a run, or a checkpoint folder; raises ``RunError``."""
         return cls(*load_model(run, pick_device(device)))
 
     @overload

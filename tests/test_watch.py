@@ -47,6 +47,11 @@ def test_a_run_without_a_better_score_for_long_has_stalled():
     assert "step 300" in alarms[0].message
 
 
+def test_a_budget_that_was_raised_is_no_stall():
+    short = {**record(0.4), "fraction": 1.0}
+    assert Watch([short]).look(record(0.6, distribution=0.3)) == []
+
+
 def test_a_watch_made_from_the_log_has_said_what_the_log_made_it_say():
     log = [record(0.4), record(0.5, diversity=0.1)]
     watch = Watch(log)

@@ -92,7 +92,8 @@ def _go_on(
 
 def _conclude(trainer: Trainer) -> Verdict:
     """The verdict on a run that has ended, with its other starts and held-out anchors as witnesses."""
-    model, probe, anchors = trainer.current(), trainer.probe, trainer.data.anchors
+    probe, anchors = trainer.probe, trainer.data.anchors
+    model, _ = load_model(trainer.run.path, trainer.device)
     figures, made = probe.measure(model)
     paths = witnesses(trainer.run.path, trainer.config.seed)
     verdict = judge(figures, accord(made, [probe.translate(load_model(path, trainer.device)[0]) for path in paths]))

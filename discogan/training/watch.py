@@ -76,8 +76,9 @@ class Watch:
 
     def _stall(self) -> list[tuple[tuple[str, str], Alarm]]:
         best = max(self._looks, key=lambda look: look["score"])
-        since = self._looks[-1]["fraction"] - best["fraction"]
-        if since < STALLED:
+        last = self._looks[-1]
+        # In steps, for earlier shares may be of another budget: of a start's, or one that was raised since.
+        if last["step"] - best["step"] < STALLED * last["step"] / last["fraction"]:
             return []
         message = (
             f"No better score since step {best['step']:,}: best/ holds that state. More time changes little; "
