@@ -67,6 +67,8 @@ class TrainingOptions:
     """Images of each domain in a step; another size in a resumed run is another order of the images."""
     learning_rate: float = 2e-4
     """Adam's step size, for both optimisers."""
+    decay_steps: int = 0
+    """The step size falls as (1 + step / decay_steps)^(-1/2), whatever the budget; 0 keeps it."""
     beta1: float = 0.5
     """Adam's decay of the first moment."""
     beta2: float = 0.999
@@ -111,6 +113,7 @@ class TrainingOptions:
         ):
             require(f"training.{name}", getattr(self, name), at_least=1)
         require("training.learning_rate", self.learning_rate, at_least=0)
+        require("training.decay_steps", self.decay_steps, at_least=0)
         require("training.weight_decay", self.weight_decay, at_least=0)
         require("training.threads", self.threads, at_least=0)
         for name in ("beta1", "beta2", "ema_decay"):

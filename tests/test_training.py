@@ -142,6 +142,15 @@ def test_training_options_can_be_changed_and_stay_changed(domains, tmp_path):
         resume(tmp_path / "run", settings=["objective.gamma=1"])
 
 
+def test_the_learning_rate_falls_with_the_step_alone(domains, tmp_path):
+    trainer = new_trainer(domains, tmp_path / "run", "training.decay_steps=3", "training.learning_rate=0.01")
+    rates = []
+    for step in (0, 3, 9):
+        trainer.train_step(step)
+        rates += [group["lr"] for group in trainer.learner.generator_optimiser.param_groups]
+    assert rates == pytest.approx([0.01, 0.01 * 0.5**0.5, 0.005])
+
+
 def test_resuming_a_finished_run_changes_nothing(domains, tmp_path):
     fit(domains, tmp_path / "run")
     before = weights(tmp_path / "run")

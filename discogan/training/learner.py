@@ -47,6 +47,7 @@ class Learner:
         ``anchors`` are known pairs, row by row, which need not be as many.
         """
         devices.seed_step(self.config.seed, step)
+        self._set_learning_rate(step)
         steps_generators = self.objective.steps_generators(step)
         trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
         terms: Terms = {}
@@ -67,6 +68,13 @@ class Learner:
             if self.average is not None:
                 update_average(self.average, self.generators, self.config.training.ema_decay, step)
         return {name: term.detach() for name, term in terms.items()}
+
+    def _set_learning_rate(self, step: int) -> None:
+        options = self.config.training
+        rate = options.learning_rate * ((1 + step / options.decay_steps) ** -0.5 if options.decay_steps else 1.0)
+        for optimiser in (self.generator_optimiser, self.discriminator_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
 
     def _anchor_terms(self, known_a: Tensor, known_b: Tensor) -> Terms:
         weight = self.config.anchors.weight
