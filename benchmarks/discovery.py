@@ -58,7 +58,7 @@ TASKS = {
     "hands": Task("hands_edges_photo", 64, 4, bar=0.8),
     "emoji": Task("emoji_fluent_lineart_color", 64, 4),
     "icons": Task("icons_phosphor_outline_fill", 64, 4),
-    "car2car": Task("rot_cars_chairs", 32, 1, ("car", "car"), 15.0),
+    "car2car": Task("rot_cars_chairs", 32, 0.5, ("car", "car"), 15.0),
     "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
     "hands_anchors": Task("hands_edges_photo", 32, 1, bar=0.8, reserve=64),
     "chair2car_anchors": Task("rot_cars_chairs", 32, 1, ("chair", "car"), 15.0, reserve=64),
