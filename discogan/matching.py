@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from discogan.devices import pick_device
 from discogan.evaluation.scores import as_unit, domain_decoding
 from discogan.images import Pixels, draw_sheet
 from discogan.metrics.retrieval import thumbnails
-from discogan.model import TranslationModel
+from discogan.model import Direction, TranslationModel
+from discogan.objectives import build_objective
 
 DENSE_LIMIT = 16_000_000
 """Pairs up to which one-to-one matching weighs every pair: 4,000 images a side, some 130 MB."""
@@ -76,7 +77,8 @@ class Matcher:
         self.model, self.config = load_model(run, pick_device(device))
         self.store_a = _open(self.config, "a", Path(folder_a))
         self.store_b = _open(self.config, "b", Path(folder_b))
-        self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels)
+        directions = build_objective(self.config.objective).directions
+        self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels, directions)
         self._nearby_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
         self._nearby_b = nearest_points(self.points_b, self.points_a, NEIGHBOURS)[0].mean(1)
 
@@ -193,24 +195,27 @@ def _nearest_in_blocks(block: Tensor, points_b: Tensor, count: int) -> tuple[Ten
     return best
 
 
-def _points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) -> tuple[Tensor, Tensor]:
+def _points(
+    model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels, directions: Sequence[Direction]
+) -> tuple[Tensor, Tensor]:
     """Images of A as (translation, image) and of B as (image, translation), 16x16 each, as one vector of 1,536.
 
     Each half is in units of that domain's mean distance between two images, so that the distance of two points is 0
-    for images that are each other's translations and about 1 for images drawn at random.
+    for images that are each other's translations and about 1 for images drawn at random. A run that trains one
+    direction has that half alone.
     """
-    images, halves = {}, {}
-    for domain, pixels, direction in (("a", pixels_a, "a_to_b"), ("b", pixels_b, "b_to_a")):
-        blocks = [
-            (thumbnails(as_unit(block)), thumbnails(as_unit(model.translate_pixels(block, direction))))
-            for block in _blocks(pixels)
-        ]
-        images[domain], halves[domain] = (torch.cat(parts) for parts in zip(*blocks, strict=True))
-    scale_a, scale_b = (2**0.5 * _spread(images[domain]) for domain in "ab")
-    return (
-        torch.cat([halves["a"] / scale_b, images["a"] / scale_a], 1),
-        torch.cat([images["b"] / scale_b, halves["b"] / scale_a], 1),
-    )
+    parts_a, parts_b = [], []
+    for direction in directions:
+        ahead = direction == "a_to_b"
+        sources, targets = (pixels_a, pixels_b) if ahead else (pixels_b, pixels_a)
+        translated = torch.cat(
+            [thumbnails(as_unit(model.translate_pixels(block, direction))) for block in _blocks(sources)]
+        )
+        real = torch.cat([thumbnails(as_unit(block)) for block in _blocks(targets)])
+        scale = len(directions) ** 0.5 * _spread(real)
+        parts_a.append((translated if ahead else real) / scale)
+        parts_b.append((real if ahead else translated) / scale)
+    return torch.cat(parts_a, 1), torch.cat(parts_b, 1)
 
 
 def _spread(points: Tensor) -> float:

@@ -99,9 +99,13 @@ class Verdict:
 
 
 class Probe:
-    """The images of both domains that figures are taken from: at most ``PROBED`` each, evenly spread."""
+    """The images of both domains that figures are taken from: at most ``PROBED`` each, evenly spread.
 
-    def __init__(self, pixels_a: Pixels, pixels_b: Pixels) -> None:
+    ``directions`` are those that the run trains: nothing is to be expected of another.
+    """
+
+    def __init__(self, pixels_a: Pixels, pixels_b: Pixels, directions: Sequence[Direction] = DIRECTIONS) -> None:
+        self.directions = directions
         self.images: dict[Direction, Pixels] = {
             "a_to_b": np.array(pixels_a[:: 1 + (len(pixels_a) - 1) // PROBED]),
             "b_to_a": np.array(pixels_b[:: 1 + (len(pixels_b) - 1) // PROBED]),
@@ -110,18 +114,18 @@ class Probe:
 
     def translate(self, model: TranslationModel) -> dict[Direction, Tensor]:
         """What a model makes of the images, for ``accord``; the model must be in evaluation mode."""
-        return {way: _small(model.translate_pixels(self.images[way], way)) for way in DIRECTIONS}
+        return {way: _small(model.translate_pixels(self.images[way], way)) for way in self.directions}
 
     def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
         """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
-        translated = {way: model.translate_pixels(self.images[way], way) for way in DIRECTIONS}
-        back = {way: model.translate_pixels(translated[way], _other(way)) for way in DIRECTIONS}
+        translated = {way: model.translate_pixels(self.images[way], way) for way in self.directions}
+        back = {way: model.translate_pixels(translated[way], _other(way)) for way in self.directions}
         made = {way: _small(pixels) for way, pixels in translated.items()}
         figures = {
             way: self._figures(
                 way, made[way], _small(back[way]), _judged(model, way, self.images[_other(way)], translated[way])
             )
-            for way in DIRECTIONS
+            for way in self.directions
         }
         return figures, made
 
@@ -143,7 +147,7 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
         return verdict
     known: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
     found = {}
-    for way in DIRECTIONS:
+    for way in probe.directions:
         made, partners = _small(model.translate_pixels(known[way], way)), _small(known[_other(way)])
         own = (made - partners).flatten(1).norm(dim=1)
         others = torch.cdist(made.flatten(1), probe.small[_other(way)].flatten(1)).min(1).values
@@ -155,7 +159,7 @@ def accord(made: Made, others: Sequence[Made]) -> Accord | None:
     """How far a run's translations are those of other runs; ``None`` where there is no other run."""
     if not others:
         return None
-    pairs = [(made[way], other[way]) for other in others for way in DIRECTIONS]
+    pairs = [(made[way], other[way]) for other in others for way in made if way in other]
     symmetric = [symmetric_agreement(*pair) for pair in pairs]
     names = [name for name, _ in symmetric]
     symmetry = max(sorted(set(names)), key=names.count)

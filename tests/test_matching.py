@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from discogan import matching
+from discogan import api, matching
 from discogan.errors import ConfigError
 from discogan.matching import Matcher, assign, assign_among_nearest, nearest_points
-from tests.conftest import write_images
+from tests.conftest import SMALL, write_images
 
 
 def points(count, seed, width=6):
@@ -141,6 +141,13 @@ def test_counterparts_are_ranked_and_written(small_run, domains, tmp_path):
     assert float(lines[0]["score"]) >= float(lines[1]["score"]) >= float(lines[2]["score"])
     matcher.draw(found, tmp_path / "sheet.png")
     assert Image.open(tmp_path / "sheet.png").height > 500
+
+
+def test_a_model_of_one_direction_matches_by_it_alone(domains, tmp_path):
+    api.train(*domains, out=tmp_path / "run", preset="gan", image_size=32, steps=2, settings=SMALL)
+    matcher = Matcher(tmp_path / "run", *domains, device="cpu")
+    assert matcher.points_a.shape == (13, 768)
+    assert len(matcher.match().matches) == 13
 
 
 def test_no_counterparts_are_refused(small_run, domains):

@@ -103,6 +103,14 @@ def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_pa
     assert scores["a_to_b"]["top_1"] >= 0
 
 
+@pytest.mark.parametrize("preset", ["gan", "recon_gan"])
+def test_a_model_of_one_direction_is_judged_by_it_alone(domains, tmp_path, preset):
+    options = {"preset": preset, "image_size": 32, "steps": 3, "settings": SMALL}
+    outcome = api.train(*domains, out=tmp_path / "run", **options)
+    assert outcome.verdict.figures.keys() == {"a_to_b"}
+    assert evaluate(tmp_path / "run", device="cpu")["verdict"]["figures"].keys() == {"a_to_b"}
+
+
 def test_best_is_a_checkpoint_to_use(small_run):
     model, config = load_model(small_run / "best", pick_device("cpu"))
     assert config.data.image_size == 32

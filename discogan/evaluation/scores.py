@@ -26,6 +26,7 @@ from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel
+from discogan.objectives import build_objective
 from discogan.verdict import Probe, Verdict, accord, judge, with_anchors
 
 Scores = dict[str, Any]
@@ -93,11 +94,11 @@ def _verdict_or_none(
 def run_verdict(run: Path, model: TranslationModel, config: Config, against: Sequence[Path]) -> Verdict:
     """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
     device = next(model.parameters()).device
-    stores = (
-        open_store(listed, domain_decoding(config, domain), workers=config.data.workers)
+    pixels_a, pixels_b = (
+        open_store(listed, domain_decoding(config, domain), workers=config.data.workers).pixels
         for domain, listed in zip("ab", build_source(config.source).records(), strict=True)
     )
-    probe = Probe(*(store.pixels for store in stores))
+    probe = Probe(pixels_a, pixels_b, build_objective(config.objective).directions)
     figures, made = probe.measure(model)
     others = [load_model(path, device) for path in (*witnesses(run, config.seed), *against)]
     for _, other in others:

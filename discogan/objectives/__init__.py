@@ -5,11 +5,12 @@ already weighted. The training loop sums, logs and steps them and knows nothing 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from discogan.config import Table
-from discogan.model import RoundTrips, TranslationModel
+from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel
 from discogan.registry import OBJECTIVES
 
 Terms = dict[str, Tensor]
@@ -17,6 +18,11 @@ Terms = dict[str, Tensor]
 
 class Objective(ABC):
     """The losses of a method. ``step`` counts from 0; every term is a scalar tensor."""
+
+    @property
+    def directions(self) -> Sequence[Direction]:
+        """The translations that it trains."""
+        return DIRECTIONS
 
     @abstractmethod
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from discogan.losses import adversarial_discriminator, adversarial_generator
-from discogan.model import RoundTrips, TranslationModel
+from discogan.model import Direction, RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -12,6 +12,10 @@ from discogan.registry import OBJECTIVES
 @dataclass(frozen=True)
 class GAN(Objective):
     """The paper's model 1: L_G = L_GAN_B. Only A to B is trained; nothing ties the output to its input."""
+
+    @property
+    def directions(self) -> tuple[Direction]:
+        return ("a_to_b",)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         return {"adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits)}

@@ -1,12 +1,13 @@
 """The official code's objective, which is not the paper's: feature matching, a rate, a 1:2 schedule."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
 from discogan.losses import adversarial_discriminator, adversarial_generator, feature_matching, reconstruction
-from discogan.model import RoundTrips, TranslationModel
+from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel
 from discogan.networks import Judgement
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
@@ -31,6 +32,10 @@ class Official(Objective):
     """Steps before the rate changes."""
     first_feature_layer: Literal[0, 1] = 0
     """1 leaves the shallowest features out, as the azimuth tasks do."""
+
+    @property
+    def directions(self) -> Sequence[Direction]:
+        return DIRECTIONS if self.model == "discogan" else DIRECTIONS[:1]
 
     def steps_discriminators(self, step: int) -> bool:
         return step % 3 == 0

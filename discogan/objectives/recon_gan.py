@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from discogan.losses import adversarial_discriminator, adversarial_generator, reconstruction
-from discogan.model import RoundTrips, TranslationModel
+from discogan.model import Direction, RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -18,6 +18,10 @@ class ReconGAN(Objective):
     """d in L_CONST."""
     reconstruction_weight: float = 1.0
     """Weight of L_CONST_A; the paper has 1."""
+
+    @property
+    def directions(self) -> tuple[Direction]:
+        return ("a_to_b",)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         return {

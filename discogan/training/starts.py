@@ -21,6 +21,7 @@ import torch
 from discogan.checkpoint import RunFolder, load_model
 from discogan.config import Config
 from discogan.files import write_json
+from discogan.objectives import build_objective
 from discogan.training.data import TrainingData
 from discogan.training.observer import Observer, Outcome
 from discogan.verdict import Probe, accord, judge
@@ -61,7 +62,7 @@ def choose_start(
     config = Config.from_dict(description["config"])
     if not is_choosing(run):
         _write_plan(run, description, [])
-    probe = Probe(data.a.pixels, data.b.pixels)
+    probe = Probe(data.a.pixels, data.b.pixels, build_objective(config.objective).directions)
     scored = read_plan(run)["rounds"]
     left = [config.seed + number for number in range(config.training.starts)]
     share = 0.0

@@ -40,7 +40,7 @@ class Trainer:
         self._pending: list[tuple[int, Terms]] = []
         self._restore()
         self.log = MetricsLog(run.metrics, self.progress.step)
-        self.probe = Probe(data.a.pixels, data.b.pixels)
+        self.probe = Probe(data.a.pixels, data.b.pixels, self.learner.objective.directions)
         self.scores = MetricsLog(run.scores, self.progress.step)
         self.watch = Watch(read_metrics(run.scores))
 

@@ -50,10 +50,13 @@ class Watch:
         self._looks.append(record)
         if record["fraction"] < EARLY:
             return []
-        alarms = [alarm for way in ARROWS for alarm in self._of_direction(way)] + self._stall()
+        alarms = [alarm for way in self._directions() for alarm in self._of_direction(way)] + self._stall()
         new = [alarm for key, alarm in alarms if key not in self._said]
         self._said |= {key for key, _ in alarms}
         return new
+
+    def _directions(self) -> list[Direction]:
+        return [way for way in ARROWS if f"{way}_diversity" in self._looks[-1]]
 
     def _of_direction(self, way: Direction) -> list[tuple[tuple[str, str], Alarm]]:
         """Collapse and domination in one direction."""
