@@ -23,8 +23,9 @@ format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter w
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-results: $(VENV)/.installed  ## The tables of docs/results.md, in hours: make results DATA=FOLDER
-	$(BIN)/python benchmarks/discovery.py run $(DATA)
+STUDIES := discovery verdict starts anchors small_data
+results: $(VENV)/.installed  ## The studies of docs/results.md, in hours: make results DATA=FOLDER
+	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,93 +1,102 @@
 """How often the true relation is found: a resumable grid of tasks, presets and seeds on data with true answers.
 
+    python benchmarks/discovery.py study DATA discovery
     python benchmarks/discovery.py run DATA [--tasks hands car2car ...] [--presets modern official ...] [--seeds 10]
-    python benchmarks/discovery.py table
+    python benchmarks/discovery.py table [--study anchors]
 
-DATA holds a folder for each set below. Training sees its train folders alone, under default settings but for size
-and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
+DATA holds a folder for each set of tasks.py. Training sees its train folders alone, under default settings but for
+size and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
 train`` and ``discogan evaluate``, on one core for the processor time that so many minutes of two cores have; two run
-side by side. A finished one is a line of docs/results/discovery.jsonl (or of another --study) and is not run again.
+side by side. A finished one is a line of docs/results/STUDY.jsonl and is not run again.
 """
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy.stats import spearmanr
 
-from discogan.data import Record
-from discogan.data.labels import Labelled, labelled_images
-from discogan.evaluation.scores import pair_records
-from discogan.experiments.azimuth import Azimuth
 from discogan.tracking import read_metrics
+from tasks import TASKS, prepare
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 CORES = 2
 WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Task:
-    """A set, the size and time it is given, and the bar that a run must pass in both directions."""
-
-    data: str
-    image_size: int
-    minutes: float
-    """Of two cores."""
-    kinds: tuple[str, str] | None = None
-    """What is rendered, where azimuths are the truth; else test pairs are."""
-    bar: float | None = None
-    """Top-1 to reach; None is the identity's. With kinds, degrees of median error to stay below."""
-
-    reserve: int = 0
-    """Test pairs that are kept from the test, to be given as anchors."""
-
-
-TASKS = {
-    "hands": Task("hands_edges_photo", 64, 4, bar=0.8),
-    "emoji": Task("emoji_fluent_lineart_color", 64, 4),
-    "icons": Task("icons_phosphor_outline_fill", 64, 4),
-    "car2car": Task("rot_cars_chairs", 32, 0.5, ("car", "car"), 15.0),
-    "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
-    "hands_anchors": Task("hands_edges_photo", 32, 1, bar=0.8, reserve=64),
-    "chair2car_anchors": Task("rot_cars_chairs", 32, 1, ("chair", "car"), 15.0, reserve=64),
-    "hands_small": Task("hands_edges_photo", 32, 1, bar=0.8),
-    "icons_small": Task("icons_phosphor_outline_fill", 32, 1),
-    "emoji_small": Task("emoji_fluent_lineart_color", 32, 1),
+SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
+STUDIES = {
+    "discovery": [
+        "--tasks emoji icons --seeds 5",
+        "--tasks hands car2car car2chair --seeds 10",
+        "--tasks hands emoji icons car2car car2chair --presets official discogan cyclegan --seeds 1",
+    ],
+    "verdict": [
+        f"--tasks hands_small icons_small emoji_small --set training.starts=2 {runs}"
+        for runs in (
+            "--seeds 2 --minutes 0.05",
+            "--seeds 2 --minutes 0.2",
+            "--seeds 2 --minutes 0.6",
+            "--seeds 2 --minutes 0.3 --set generator.residual=false",
+            "--seeds 2 --minutes 0.3 --set generator.residual=false --set generator.stages=4",
+            "--seeds 2 --minutes 0.3 --set objective.gamma=500.0",
+            f"--seeds 2 --minutes 0.4 --presets discogan {SMALL}",
+            f"--seeds 1 --minutes 0.4 --presets official {SMALL}",
+        )
+    ],
+    "starts": [
+        "--tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
+        "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.starts=4",
+    ],
+    "anchors": ["--tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"],
+    "small_data": [
+        f"--tasks hands_small --seeds 1 --minutes 0.5 {limit}"
+        for limit in ("", *(f"--set data.limit={count}" for count in (50, 100, 200, 400)))
+    ],
 }
+"""What is run for each section of docs/results.md."""
 
 
 def main() -> None:
+    parser = make_parser()
+    arguments = parser.parse_args()
+    file = RESULTS / f"{arguments.study}.jsonl"
+    if arguments.command == "run":
+        grid(arguments, file)
+    if arguments.command == "study":
+        for line in STUDIES[arguments.study]:
+            grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
+    print(TABLES.get(arguments.study, table)(read_metrics(file)))
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run")
+    study = commands.add_parser("study", help="run a section of docs/results.md")
+    study.add_argument("data", type=Path)
+    study.add_argument("study", choices=STUDIES)
+    run = commands.add_parser("run", help="run a grid of your own")
     run.add_argument("data", type=Path)
     run.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
-    run.add_argument("--presets", nargs="+", default=["modern", "official", "discogan", "cyclegan"])
+    run.add_argument("--presets", nargs="+", default=["modern"])
     run.add_argument("--seeds", type=int, default=5)
     run.add_argument("--first-seed", type=int, default=0)
     run.add_argument("--minutes", type=float, help="of two cores, instead of the task's")
     run.add_argument("--set", action="append", default=[], dest="settings", help="as for discogan train; its own line")
     run.add_argument("--anchors", type=int, nargs="+", default=[0], help="known pairs, for tasks that reserve some")
     run.add_argument("--parallel", type=int, default=CORES)
-    for each in (run, commands.add_parser("table"), commands.add_parser("correlation")):
+    for each in (run, commands.add_parser("table", help="of what was run")):
         each.add_argument("--study", default="discovery", help="the results file, docs/results/STUDY.jsonl")
-    arguments = parser.parse_args()
-    file = RESULTS / f"{arguments.study}.jsonl"
-    if arguments.command == "run":
-        grid(arguments, file)
-    print((correlation if arguments.command == "correlation" else table)(read_metrics(file)))
+    return parser
 
 
 def grid(arguments: argparse.Namespace, results: Path) -> None:
@@ -114,54 +123,6 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
-
-
-def prepare(task: Task, data: Path, folder: Path) -> Path:
-    """The folder with train_a, train_b, test_a and test_b; of renders the paper's azimuths alone."""
-    if task.kinds is None and not task.reserve:
-        return data / task.data
-    folder.mkdir()
-    if task.kinds is None:
-        return reserve_pairs(task, data / task.data, folder)
-    Azimuth(*task.kinds).prepare(folder, data / task.data, task.image_size)
-    if task.reserve:
-        sides = [labelled_images(folder / part) for part in ("train_a", "train_b")]
-        write_anchors(folder, pairs_of_azimuth(*sides, task.reserve))
-    return folder
-
-
-def reserve_pairs(task: Task, data: Path, folder: Path) -> Path:
-    """The set with some test pairs, evenly spread, taken out of the test to be anchors."""
-    tests = list(zip(*pair_records(data / "test_a", data / "test_b"), strict=True))
-    taken = {place * len(tests) // task.reserve for place in range(task.reserve)}
-    for part in ("train_a", "train_b"):
-        (folder / part).symlink_to(data.resolve() / part)
-    for part in ("test_a", "test_b"):
-        (folder / part).mkdir()
-    for place, pair in enumerate(tests):
-        if place not in taken:
-            for part, record in zip(("test_a", "test_b"), pair, strict=True):
-                (folder / part / record.path.name).symlink_to(record.path.resolve())
-    write_anchors(folder, [tests[place] for place in sorted(taken)])
-    return folder
-
-
-def pairs_of_azimuth(a: list[Labelled], b: list[Labelled], count: int) -> list[tuple[Record, Record]]:
-    """Training images of A with some of B at the same azimuth: what a user who looks at both would write down."""
-    rng = np.random.default_rng(0)
-    chosen = [a[place] for place in rng.permutation(len(a))[:count]]
-    same = [[other for other in b if other.azimuth % 360 == image.azimuth % 360] for image in chosen]
-    return [
-        (image.record, others[rng.integers(len(others))].record) for image, others in zip(chosen, same, strict=True)
-    ]
-
-
-def write_anchors(folder: Path, pairs: list[tuple[Record, Record]]) -> None:
-    """anchors-N.csv with the first N of the pairs, drawn in random order."""
-    order = np.random.default_rng(1).permutation(len(pairs))
-    for count in range(1, len(pairs) + 1):
-        rows = [f"{pairs[place][0].path.resolve()},{pairs[place][1].path.resolve()}" for place in order[:count]]
-        (folder / f"anchors-{count}.csv").write_text("\n".join(["path_a,path_b", *rows]) + "\n")
 
 
 def measure(data: Path, job: Row) -> Row:
@@ -269,6 +230,10 @@ def correlation(rows: Iterable[Row]) -> str:
 def text(row: Row) -> str:
     name = "median_error" if TASKS[row["task"]].kinds else "top_1"
     return " / ".join(digits(row[way][name], name) for way in WAYS)
+
+
+TABLES = {"verdict": correlation}
+"""How a study's results are shown; the others are a table."""
 
 
 if __name__ == "__main__":

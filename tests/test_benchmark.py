@@ -2,24 +2,15 @@
 
 import argparse
 import csv
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+import discovery
+import tasks
 from discogan.data.labels import Labelled
 from discogan.tracking import read_metrics
 from tests.conftest import write_images
-
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "discovery.py"
-
-
-@pytest.fixture(scope="module")
-def discovery():
-    specification = importlib.util.spec_from_file_location("discovery", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def row(seed, top_1, preset="modern", task="hands", agreement=0.5):
@@ -36,7 +27,7 @@ def arguments(seeds):
     )
 
 
-def test_an_interrupted_grid_goes_on_where_it_stopped(discovery, monkeypatch, tmp_path):
+def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
     measured, file = [], tmp_path / "results.jsonl"
 
     def measure(_data, job):
@@ -55,7 +46,7 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(discovery, monkeypatch, tm
     assert sorted(saved["seed"] for saved in read_metrics(file)) == [0, 1, 2, 3]
 
 
-def test_the_table_counts_the_seeds_that_pass_their_bar(discovery):
+def test_the_table_counts_the_seeds_that_pass_their_bar():
     rows = [row(2, 0.9), row(0, 0.5), row(1, 0.8), row(0, 0.09, "official"), row(0, 0.2, task="icons")]
     lines = discovery.table(rows).splitlines()
     assert "| hands | modern | 64, 4 | 2 of 3 | 0.80 [0.50, 0.90] |" in lines[2]
@@ -63,7 +54,7 @@ def test_the_table_counts_the_seeds_that_pass_their_bar(discovery):
     assert "| icons | modern | 64, 4 | 1 of 1 |" in lines[4]
 
 
-def test_both_directions_must_pass(discovery):
+def test_both_directions_must_pass():
     assert discovery.found(row(0, 0.8))
     assert not discovery.found({**row(0, 0.9), "b_to_a": {"top_1": 0.7, "identity_top_1": 0.1}})
     degrees = {"task": "car2car", "a_to_b": {"median_error": 3.0}, "b_to_a": {"median_error": 15.1}}
@@ -71,14 +62,14 @@ def test_both_directions_must_pass(discovery):
     assert discovery.found({**degrees, "b_to_a": {"median_error": 15.0}})
 
 
-def test_the_correlation_is_one_where_ranks_agree_and_low_where_they_do_not(discovery):
+def test_the_correlation_is_one_where_ranks_agree_and_low_where_they_do_not():
     rows = [row(seed, seed / 10, agreement=(seed * 7 % 10) / 10) for seed in range(10)]
     line = discovery.correlation(rows).splitlines()[2]
     assert line.startswith("| all | 10 | 1.00 |")
     assert abs(float(line.split("|")[4])) < 0.9
 
 
-def test_a_job_is_the_flags_of_train(discovery):
+def test_a_job_is_the_flags_of_train():
     words = list(map(str, discovery.options({**row(4, 0.0), "settings": ["data.flip=true"]}, Path("d"))))
     assert words[:8] == ["--preset", "modern", "--image-size", "64", "--seed", "4", "--minutes", "8.0"]
     assert words[-2:] == ["--set", "data.flip=true"]
@@ -86,11 +77,11 @@ def test_a_job_is_the_flags_of_train(discovery):
     assert list(discovery.options({**row(4, 0.0), "anchors": 16}, Path("d")))[1] == Path("d/anchors-16.csv")
 
 
-def test_reserved_pairs_leave_the_test_and_become_anchors(discovery, tmp_path):
+def test_reserved_pairs_leave_the_test_and_become_anchors(tmp_path):
     for part, seed in (("train_a", 0), ("train_b", 1), ("test_a", 2), ("test_b", 3)):
         write_images(tmp_path / "set" / part, 10, seed)
     (tmp_path / "out").mkdir()
-    folder = discovery.reserve_pairs(discovery.Task("set", 32, 1, reserve=4), tmp_path / "set", tmp_path / "out")
+    folder = tasks.reserve_pairs(tasks.Task("set", 32, 1, reserve=4), tmp_path / "set", tmp_path / "out")
     with (folder / "anchors-4.csv").open() as stream:
         anchors = [(Path(line["path_a"]).name, Path(line["path_b"]).name) for line in csv.DictReader(stream)]
     tested = {path.name for path in (folder / "test_a").iterdir()}
@@ -100,11 +91,18 @@ def test_reserved_pairs_leave_the_test_and_become_anchors(discovery, tmp_path):
     assert len((folder / "anchors-1.csv").read_text().splitlines()) == 2
 
 
-def test_pairs_of_azimuth_look_the_same_way(discovery):
+def test_pairs_of_azimuth_look_the_same_way():
     sides = [
         [Labelled((domain, number), f"{domain}{number}", 15.0 * (number % 5)) for number in range(20)]
         for domain in "ab"
     ]
-    pairs = discovery.pairs_of_azimuth(*sides, 8)
+    pairs = tasks.pairs_of_azimuth(*sides, 8)
     assert len(pairs) == len({a for a, _ in pairs}) == 8
     assert all(a[1] % 5 == b[1] % 5 for a, b in pairs)
+
+
+def test_every_study_is_made_of_runs_the_script_takes():
+    parser = discovery.make_parser()
+    for study, lines in discovery.STUDIES.items():
+        for line in lines:
+            assert parser.parse_args(["run", "data", *line.split()]).tasks, study

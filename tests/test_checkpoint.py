@@ -90,10 +90,10 @@ def test_what_cannot_be_loaded_is_explained(small_run, tmp_path):
     with pytest.raises(RunError, match=r"no config\.json"):
         load_model(tmp_path, CPU)
     copy = shutil.copytree(small_run, tmp_path / "copy")
-    newest = copy / "checkpoints" / "step-000007"
-    (newest / "generator_ba.safetensors").write_bytes(b"damaged")
+    (copy / "best" / "generator_ba.safetensors").write_bytes(b"damaged")
     with pytest.raises(RunError, match="use another checkpoint"):
         load_model(copy, CPU)
+    shutil.rmtree(copy / "best")
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(RunError, match="has no checkpoint yet"):
         load_model(copy, CPU)

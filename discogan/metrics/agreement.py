@@ -28,8 +28,3 @@ def symmetric_agreement(one: Tensor, other: Tensor) -> tuple[str, float]:
     shares = {name: agreement(one, apply(other)) for name, apply in SYMMETRIES.items()}
     best = max(shares, key=lambda name: shares[name])
     return best, shares[best]
-
-
-def spread_evenly(count: int, most: int) -> slice:
-    """At most ``most`` of ``count`` rows, evenly spread."""
-    return slice(None, None, 1 + (count - 1) // most)
