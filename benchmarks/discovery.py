@@ -140,7 +140,7 @@ def measure(data: Path, job: Row) -> Row:
     if truth == "azimuth":
         for way in ways.values():
             del way["inputs"], way["outputs"]
-    made_with = {"versions": description["versions"], "git_revision": description["git_revision"]}
+    made_with = {name: description[name] for name in ("versions", "machine", "git_revision")}
     return {**job, "steps": steps, **ways, "verdict": result["verdict"], **made_with}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -27,6 +28,13 @@ def has_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
+def describe_machine() -> dict[str, int | str | bool]:
+    """What a run's speed rests on: cores, the widest vectors, bfloat16 in hardware, and the GPU where there is one."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return {"cores": os.cpu_count() or 1, "vectors": vectors, "bf16": has_bf16(pick_device()), "device": device}
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:

@@ -163,7 +163,7 @@ def _run_one(experiment: Experiment, job: Job, data: Path, out: Path) -> Row:
     except DivergedError as error:
         # A result like any other: running it again would end the same way.
         scores = {"failed": str(error), "steps": error.step, "directions": []}
-    return {**asdict(job), **scores, **made_with(), "machine": _machine()}
+    return {**asdict(job), **scores, **made_with()}
 
 
 def _parallel() -> int:
@@ -179,11 +179,6 @@ def _locked(out: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise RunError(f"{out} belongs to a grid that is running; wait for it or give another --out.") from error
-
-
-def _machine() -> Row:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"cores": os.cpu_count(), "vectors": torch.backends.cpu.get_cpu_capability(), "device": device}
 
 
 def _scores_line(experiment: Experiment, row: Row) -> str:

@@ -14,7 +14,7 @@ import torch
 import discogan
 from discogan.checkpoint import RunFolder, load_model, witnesses
 from discogan.config import Config, change_training
-from discogan.devices import own_state, pick_device
+from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
@@ -138,9 +138,10 @@ def _describe(config: Config, data: TrainingData) -> dict[str, Any]:
 
 
 def made_with() -> dict[str, Any]:
-    """The versions and the source revision that are running, for whoever asks later what made a result."""
+    """The versions, the machine and the source revision that are running, for whoever asks later what made a result."""
     return {
         "versions": {"discogan": discogan.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "machine": describe_machine(),
         "git_revision": _git_revision(),
     }
 
