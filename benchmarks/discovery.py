@@ -12,6 +12,7 @@ side by side. A finished one is a line of docs/results/STUDY.jsonl and is not ru
 
 import argparse
 import json
+import re
 import shlex
 import statistics
 import subprocess
@@ -30,7 +31,8 @@ from discogan.experiments.azimuth import domain_regressor
 from discogan.tracking import read_metrics
 from tasks import TASKS, prepare
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
+RESULTS = DOCUMENT.with_suffix("")
 CORES = 2
 WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
@@ -78,6 +80,19 @@ def main() -> None:
         for line in STUDIES[arguments.study]:
             grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
     print(TABLES.get(arguments.study, table)(read_metrics(file)))
+    document()
+
+
+def document() -> None:
+    """Put the tables of what was run into docs/results.md, each between its marks."""
+    text = DOCUMENT.read_text()
+    for study in STUDIES:
+        rows = read_metrics(RESULTS / f"{study}.jsonl")
+        if not rows:
+            continue
+        made = f"<!-- study {study} -->\n\n{TABLES.get(study, table)(rows)}\n\n<!-- end -->"
+        text = re.sub(rf"<!-- study {study} -->.*?<!-- end -->", lambda _, made=made: made, text, flags=re.DOTALL)
+    DOCUMENT.write_text(text)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -194,12 +209,14 @@ def table(rows: Iterable[Row]) -> str:
     """Markdown: a line for each task and setting, with how many seeds pass the bar, the median, worst and best."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((list(TASKS).index(row["task"]), *key(row)[:-1]), []).append(row)
+        groups.setdefault((list(TASKS).index(row["task"]), *key(row)[:-1], vectors(row)), []).append(row)
     lines = [
-        "| task | preset | px, minutes | found | A to B | B to A | identity, A to B / B to A | steps |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | preset | px, minutes | processor | found | A to B | B to A | identity, A to B / B to A | steps |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (_, task, preset, _, anchors, size, minutes), group in sorted(groups.items(), key=lambda item: item[0][:1]):
+    for (_, task, preset, _, anchors, size, minutes, machine), group in sorted(
+        groups.items(), key=lambda of: of[0][:1]
+    ):
         known = [f"{anchors} anchors"] if anchors != "0" else []
         named = " ".join([preset, *group[0]["settings"], *known])
         name = "median_error" if TASKS[task].kinds else "top_1"
@@ -207,9 +224,14 @@ def table(rows: Iterable[Row]) -> str:
         identity = " / ".join(digits(group[0][way][f"identity_{name}"], name) for way in WAYS)
         steps = f"{statistics.median(row['steps'] for row in group):,.0f}"
         passed = f"{sum(map(found, group))} of {len(group)}"
-        cells = (task, named, f"{size}, {float(minutes):g}", passed, *columns, identity, steps)
+        cells = (task, named, f"{size}, {float(minutes):g}", machine, passed, *columns, identity, steps)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def vectors(row: Row) -> str:
+    """What the speed of a row's machine rests on: with bfloat16 the same time has twice the steps."""
+    return str(row["machine"]["vectors"]) + (" bf16" if row["machine"]["bf16"] else "")
 
 
 def spread(values: list[float], name: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ def row(seed, top_1, preset="modern", task="hands", agreement=0.5):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
     job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
     verdict = {"score": top_1 / 2, "accord": {"agreement": agreement}}
-    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict}
+    made_with = {"machine": {"vectors": "AVX2", "bf16": False}}
+    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **made_with}
 
 
 def arguments(seeds):
@@ -49,9 +51,31 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
 def test_the_table_counts_the_seeds_that_pass_their_bar():
     rows = [row(2, 0.9), row(0, 0.5), row(1, 0.8), row(0, 0.09, "official"), row(0, 0.2, task="icons")]
     lines = discovery.table(rows).splitlines()
-    assert "| hands | modern | 64, 4 | 2 of 3 | 0.80 [0.50, 0.90] |" in lines[2]
-    assert "| hands | official | 64, 4 | 0 of 1 |" in lines[3]
-    assert "| icons | modern | 64, 4 | 1 of 1 |" in lines[4]
+    assert "| hands | modern | 64, 4 | AVX2 | 2 of 3 | 0.80 [0.50, 0.90] |" in lines[2]
+    assert "| hands | official | 64, 4 | AVX2 | 0 of 1 |" in lines[3]
+    assert "| icons | modern | 64, 4 | AVX2 | 1 of 1 |" in lines[4]
+
+
+def test_machines_of_other_speed_are_not_averaged():
+    fast = {**row(1, 0.9), "machine": {"vectors": "AVX512", "bf16": True}}
+    lines = discovery.table([row(0, 0.5), fast]).splitlines()
+    assert "| AVX2 | 0 of 1 |" in lines[2]
+    assert "| AVX512 bf16 | 1 of 1 |" in lines[3]
+
+
+def test_tables_go_between_their_marks_and_nothing_else_changes(monkeypatch, tmp_path):
+    document, results = tmp_path / "results.md", tmp_path / "results"
+    results.mkdir()
+    document.write_text("before\n<!-- study starts -->\nold\n<!-- end -->\nafter\n")
+    (results / "starts.jsonl").write_text(json.dumps(row(0, 0.5)) + "\n")
+    monkeypatch.setattr(discovery, "DOCUMENT", document)
+    monkeypatch.setattr(discovery, "RESULTS", results)
+    discovery.document()
+    text = document.read_text()
+    assert text.startswith("before\n<!-- study starts -->\n\n| task |")
+    assert text.endswith("\n\n<!-- end -->\nafter\n")
+    assert "0.50 [0.50, 0.50]" in text
+    assert "old" not in text
 
 
 def test_both_directions_must_pass():
