@@ -26,8 +26,6 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from discogan.evaluation import evaluate_azimuth
-from discogan.experiments.azimuth import domain_regressor
 from discogan.tracking import read_metrics
 from tasks import TASKS, prepare
 
@@ -144,28 +142,21 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
 
 def measure(data: Path, job: Row) -> Row:
     """Train and score one run in a folder that is thrown away."""
-    kinds = TASKS[job["task"]].kinds
+    truth = "azimuth" if TASKS[job["task"]].kinds else "pairs"
     with tempfile.TemporaryDirectory() as folder:
         run, scores = Path(folder) / "run", Path(folder) / "scores.json"
         command("train", data / "train_a", data / "train_b", "--out", run, *options(job, data))
-        pairs = () if kinds else ("--pairs-a", data / "test_a", "--pairs-b", data / "test_b")
-        command("evaluate", run, *pairs, "--json", scores)
+        tests = f"--{truth}-a", data / "test_a", f"--{truth}-b", data / "test_b"
+        command("evaluate", run, *tests, "--json", scores)
         description = json.loads((run / "config.json").read_text())
         steps = json.loads((run / "checkpoints" / (run / "last").read_text() / "progress.json").read_text())["step"]
         result = json.loads(scores.read_text())
-        ways = azimuths(run, data, job) if kinds else {way: result[way] for way in WAYS}
+    ways = {way: result[way] | (result["azimuth"][way] if truth == "azimuth" else {}) for way in WAYS}
+    if truth == "azimuth":
+        for way in ways.values():
+            del way["inputs"], way["outputs"]
     made_with = {name: description[name] for name in ("versions", "machine", "git_revision")}
     return {**job, "steps": steps, **ways, "verdict": result["verdict"], **made_with}
-
-
-def azimuths(run: Path, data: Path, job: Row) -> dict[str, Row]:
-    """Both directions' errors in degrees, read by regressors that know all things of their domain."""
-    regressors = tuple(domain_regressor(data, job["image_size"], domain) for domain in "ab")
-    ways = evaluate_azimuth(run, data / "test_a", data / "test_b", regressors=regressors, device="cpu")
-    return {
-        way: {name: value for name, value in scores.items() if name not in ("inputs", "outputs")}
-        for way, scores in ways.items()
-    }
 
 
 def options(job: Row, data: Path) -> Iterator[object]:

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from discogan.api import train
 from discogan.errors import DataError
-from discogan.evaluation import evaluate
+from discogan.evaluation import azimuth, evaluate
 from discogan.evaluation.scores import pair_records, score_direction
 from discogan.images import PIXEL_RANGES
+from discogan.metrics.azimuth import AzimuthRegressor, Fitted
 from discogan.model import TranslationModel
-from tests.conftest import write_images
+from tests.conftest import SMALL, write_images
 
 KEYS = {"top_1", "top_5", "l1", "ssim"}
 
@@ -102,3 +104,22 @@ def test_mistakes_are_explained(small_run, domains, tmp_path):
         evaluate(small_run, domains[0], other)
     with pytest.raises(DataError, match="There is no folder"):
         evaluate(small_run, domains[0], tmp_path / "missing")
+
+
+def test_a_regressor_of_azimuths_knows_the_training_images_too(domains, tmp_path, monkeypatch):
+    folders = tmp_path / "train", tmp_path / "test"
+    for folder, count in zip(folders, (6, 4), strict=True):
+        folder.mkdir()
+        for number, file in enumerate(sorted(domains[0].iterdir())[:count]):
+            shutil.copy(file, folder / f"{number}_az{15 * number:03d}.png")
+    train(folders[0], domains[1], out=tmp_path / "run", image_size=32, steps=1, settings=SMALL)
+    known = []
+
+    def fit_domain(listed, _decoding):
+        known.append(len(listed))
+        return Fitted(AzimuthRegressor(), 1.0, 1)
+
+    monkeypatch.setattr(azimuth, "fit_domain", fit_domain)
+    scores = azimuth.evaluate_azimuth(tmp_path / "run", folders[1], folders[1], device="cpu")
+    assert known == [4 + 6, 4]
+    assert len(scores["a_to_b"]["outputs"]) == 4

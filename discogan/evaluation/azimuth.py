@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from discogan.checkpoint import load_model, read_tensors, write_tensors
+from discogan.config import Config
 from discogan.data.labels import Labelled, labelled_images
 from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
@@ -33,7 +34,8 @@ def evaluate_azimuth(
     """Translate labelled images and read the azimuths of the results: ``{"a_to_b": {...}, "b_to_a": {...}}``.
 
     Each folder holds images of its domain with azimuths (``discogan.data.labels``), best of things that training
-    never saw. ``regressors`` (of A, of B) read azimuths; without them they are trained on the same folders. A
+    never saw. ``regressors`` (of A, of B) read azimuths; without them they are trained on the same folders and on
+    the run's own images where those carry azimuths too: the more things a regressor knows, the less it errs. A
     direction has what ``discogan.metrics.azimuth`` gives, the regressor's own median error on real images as
     ``regressor_error``, the error of the untranslated input as ``identity_median_error``, and the angles
     themselves as ``inputs`` and ``outputs``, in degrees. Raises ``DataError`` where azimuths are missing.
@@ -41,7 +43,9 @@ def evaluate_azimuth(
     model, config = load_model(run, pick_device(device))
     sets = [labelled_images(Path(folder)) for folder in (folder_a, folder_b)]
     decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
-    regressors = regressors or (fit_domain(sets[0], decodings[0]), fit_domain(sets[1], decodings[1]))
+    if regressors is None:
+        known = [[*listed, *_labelled_training(config, domain)] for listed, domain in zip(sets, "ab", strict=True)]
+        regressors = fit_domain(known[0], decodings[0]), fit_domain(known[1], decodings[1])
     pixels = [_open(listed, decoding) for listed, decoding in zip(sets, decodings, strict=True)]
     scores: Scores = {}
     for direction in directions:
@@ -49,6 +53,15 @@ def evaluate_azimuth(
         translated = model.translate_pixels(pixels[source], direction)
         scores[direction] = _score(regressors[target], translated, pixels[source], _degrees(sets[source]))
     return scores
+
+
+def _labelled_training(config: Config, domain: str) -> list[Labelled]:
+    """The images of a domain that a run trained on, where they are a folder that is still there and has azimuths."""
+    folder = config.source.get(domain)
+    try:
+        return labelled_images(Path(folder)) if folder else []
+    except DataError:
+        return []
 
 
 def fit_domain(listed: Sequence[Labelled], decoding: Decoding) -> Fitted:

@@ -83,7 +83,7 @@ class Azimuth(Experiment):
             else:
                 _copy(data / f"{kind}s_{source}", target, azimuths)
         for domain in "ab":
-            domain_regressor(folder, image_size, domain)
+            _regressor(folder, image_size, domain)
         return folder
 
     def check(self, job: Job) -> None:
@@ -91,7 +91,7 @@ class Azimuth(Experiment):
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         run, steps = train_job(job, self._config(job, data), folder)
-        regressors = domain_regressor(data, job.image_size, "a"), domain_regressor(data, job.image_size, "b")
+        regressors = _regressor(data, job.image_size, "a"), _regressor(data, job.image_size, "b")
         folders = data / "test_a", data / "test_b"
         scores = evaluate_azimuth(run, *folders, regressors=regressors, directions=job.directions, device="cpu")
         model, config = load_model(run, pick_device("cpu"))
@@ -117,8 +117,7 @@ class Azimuth(Experiment):
         return job_config(job, source, preset, SETTINGS.get(job.objective, ()))
 
 
-def domain_regressor(data: Path, image_size: int, domain: str) -> Fitted:
-    """What reads the azimuths of ``domain`` (a or b), fitted on all its labelled images in a prepared folder."""
+def _regressor(data: Path, image_size: int, domain: str) -> Fitted:
     folders = [data / f"train_{domain}", data / f"test_{domain}"]
     return load_regressor(data / f"azimuth-{domain}-{image_size}px.safetensors", folders, Decoding(image_size, 3))
 
