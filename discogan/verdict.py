@@ -35,6 +35,8 @@ AGREED = 0.5
 """Agreement from which a relation counts as found again."""
 GOOD = 0.5
 """Score from which one run alone is taken to have found something."""
+MADE = 0.4
+"""Score below which starts that agree have found nothing yet: untrained ones that pass their input on agree too."""
 PROBED = 128
 """Images of each domain that the figures are taken from."""
 SIDE = 16
@@ -192,6 +194,8 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
             "found",
             "One run alone, and nothing in it speaks against it; another start would confirm it (--starts 2).",
         )
+    if own < MADE:
+        return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."
     runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
     if found.agreement >= AGREED and found.agreement >= found.under_symmetry:
         return "found", f"It agrees with {runs} on {found.agreement:.0%} of the images."

@@ -80,6 +80,15 @@ def test_runs_that_differ_by_a_mirror_have_found_it_up_to_that(probe):
     assert verdict.accord.agreement < 0.2
 
 
+def test_starts_that_agree_because_none_has_learned_have_found_nothing(probe):
+    darker = Translator(lambda pixels: pixels // 2)
+    verdict = verdict_of(probe, darker, darker)
+    assert verdict.accord.agreement > 0.95
+    assert verdict.score < 0.4
+    assert verdict.word == "unstable"
+    assert "longer" in verdict.because
+
+
 def test_one_image_for_everything_is_a_collapse(probe):
     verdict = verdict_of(probe, Translator(invert, lambda pixels: np.broadcast_to(pixels[:1], pixels.shape)))
     assert (verdict.word, verdict.score) == ("collapsed", 0)
