@@ -12,6 +12,7 @@ side by side. A finished one is a line of docs/results/STUDY.jsonl and is not ru
 
 import argparse
 import json
+import os
 import re
 import shlex
 import statistics
@@ -173,7 +174,11 @@ def options(job: Row, data: Path) -> Iterator[object]:
 
 def command(*words: object) -> None:
     """One ``discogan`` command; its words are shown when it fails."""
-    done = subprocess.run([sys.executable, "-m", "discogan", *map(str, words)], capture_output=True, text=True)
+    # Two runs side by side with two threads each would wait for one another at every operation.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "discogan", *map(str, words)], capture_output=True, text=True, env=alone
+    )
     if done.returncode:
         raise SystemExit(f"discogan {' '.join(map(str, words))}\n{done.stdout}{done.stderr}")
 
