@@ -79,10 +79,10 @@ def main() -> None:
         for line in STUDIES[arguments.study]:
             grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
     print(TABLES.get(arguments.study, table)(read_metrics(file)))
-    document()
+    write_tables()
 
 
-def document() -> None:
+def write_tables() -> None:
     """Put the tables of what was run into docs/results.md, each between its marks."""
     text = DOCUMENT.read_text()
     for study in STUDIES:
@@ -211,7 +211,7 @@ def table(rows: Iterable[Row]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (_, task, preset, _, anchors, size, minutes, machine), group in sorted(
-        groups.items(), key=lambda of: of[0][:1]
+        groups.items(), key=lambda of: (of[0][0], int(of[0][4]))
     ):
         known = [f"{anchors} anchors"] if anchors != "0" else []
         named = " ".join([preset, *group[0]["settings"], *known])

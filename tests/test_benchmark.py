@@ -70,7 +70,7 @@ def test_tables_go_between_their_marks_and_nothing_else_changes(monkeypatch, tmp
     (results / "starts.jsonl").write_text(json.dumps(row(0, 0.5)) + "\n")
     monkeypatch.setattr(discovery, "DOCUMENT", document)
     monkeypatch.setattr(discovery, "RESULTS", results)
-    discovery.document()
+    discovery.write_tables()
     text = document.read_text()
     assert text.startswith("before\n<!-- study starts -->\n\n| task |")
     assert text.endswith("\n\n<!-- end -->\nafter\n")
