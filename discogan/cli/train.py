@@ -71,34 +71,34 @@ def train(
     settings
         part.option=value, any number of times, as --set training.batch_size=32.
     """
+    given = {"preset": preset, "image_size": image_size, "seed": seed, "starts": starts, "anchors": anchors}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
+    changes = {"steps": steps, "minutes": minutes, "settings": wanted}
+    if resume is None:
+        return report_outcome(_start(a, b, out, {**chosen, **changes}))
+    if a or b or out or chosen:
+        raise ConfigError(
+            "--resume goes on with the run as it is; "
+            "leave out folders, --out, --preset, --image-size, --seed, --starts and --anchors."
+        )
+    return report_outcome(_resume(resume, changes))
+
+
+def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, Any]) -> Outcome:
     from discogan import api
 
-    chosen: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("preset", preset),
-            ("image_size", image_size),
-            ("seed", seed),
-            ("starts", starts),
-            ("anchors", anchors),
-        )
-        if value is not None
-    }
-    wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
-    changes: dict[str, Any] = {"steps": steps, "minutes": minutes, "settings": wanted}
+    if a is None or out is None:
+        raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
     with Display() as display:
-        if resume is not None:
-            if a or b or out or chosen:
-                raise ConfigError(
-                    "--resume goes on with the run as it is; "
-                    "leave out folders, --out, --preset, --image-size, --seed, --starts and --anchors."
-                )
-            outcome = api.resume(resume, **changes, observer=display.observer())
-        elif a is None or out is None:
-            raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
-        else:
-            outcome = api.train(a, b, out=out, **chosen, **changes, observer=display.observer())
-    return report_outcome(outcome)
+        return api.train(a, b, out=out, **options, observer=display.observer())
+
+
+def _resume(run: Path, changes: dict[str, Any]) -> Outcome:
+    from discogan import api
+
+    with Display() as display:
+        return api.resume(run, **changes, observer=display.observer())
 
 
 def report_outcome(outcome: Outcome) -> int:
