@@ -15,11 +15,10 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from torch import Tensor
 
 from discogan.checkpoint import load_model
-from discogan.config import Config, require
-from discogan.data import folder_records
-from discogan.data.store import ImageStore, open_store
+from discogan.config import require
+from discogan.data.domains import open_folder
 from discogan.devices import pick_device
-from discogan.evaluation.scores import as_unit, domain_decoding
+from discogan.evaluation.scores import as_unit
 from discogan.images import Pixels, draw_sheet
 from discogan.metrics.retrieval import thumbnails
 from discogan.model import Direction, TranslationModel
@@ -75,8 +74,8 @@ class Matcher:
 
     def __init__(self, run: str | Path, folder_a: str | Path, folder_b: str | Path, device: str = "auto") -> None:
         self.model, self.config = load_model(run, pick_device(device))
-        self.store_a = _open(self.config, "a", Path(folder_a))
-        self.store_b = _open(self.config, "b", Path(folder_b))
+        self.store_a = open_folder(self.config, "a", Path(folder_a))
+        self.store_b = open_folder(self.config, "b", Path(folder_b))
         directions = build_objective(self.config.objective).directions
         self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels, directions)
         self._nearby_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
@@ -227,7 +226,3 @@ def _spread(points: Tensor) -> float:
 def _blocks(pixels: Pixels) -> Iterator[Pixels]:
     for start in range(0, len(pixels), BLOCK_A):
         yield np.array(pixels[start : start + BLOCK_A])
-
-
-def _open(config: Config, domain: str, folder: Path) -> ImageStore:
-    return open_store(folder_records(folder), domain_decoding(config, domain), workers=config.data.workers)

@@ -18,12 +18,12 @@ LAYERS = [
     {"model"},
     {"networks", "losses", "data", "metrics", "renders"},
     {"images", "devices"},
-    {"registry", "files"},
+    {"registry", "files", "extras"},
     {"config"},
     {"errors"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-STANDARD_LIBRARY_ONLY = {"config", "errors", "files", "registry"}
+STANDARD_LIBRARY_ONLY = {"config", "errors", "extras", "files", "registry"}
 WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "renders", "cli"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 

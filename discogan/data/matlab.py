@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import loadmat
 
-from discogan.errors import ConfigError, DataError
+from discogan.errors import DataError
 from discogan.images import Pixels
 
 ELEVATION = 3
@@ -26,10 +27,6 @@ def matlab_view(path: Path, view: int) -> Image.Image:
 @lru_cache(maxsize=2)
 def _renders(path: Path) -> Pixels:
     """``im`` of the file: uint8 (height, width, 3, azimuths, elevations)."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ConfigError('MATLAB files need SciPy; install it with pip install "discogan[render]".') from error
     try:
         renders: Pixels = loadmat(path, variable_names=["im"])["im"]
     except Exception as error:  # SciPy's reader raises almost anything for a damaged file.

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from discogan.checkpoint import load_model, read_tensors, write_tensors
 from discogan.config import Config
+from discogan.data.domains import domain_decoding
 from discogan.data.labels import Labelled, labelled_images
 from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
-from discogan.evaluation.scores import Scores, as_unit, domain_decoding
+from discogan.evaluation.scores import Scores, as_unit
 from discogan.images import Pixels
 from discogan.metrics.azimuth import AzimuthRegressor, Fitted, azimuth, fit_regressor
 from discogan.model import DIRECTIONS

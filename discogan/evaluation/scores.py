@@ -12,9 +12,10 @@ from torch import Tensor
 
 from discogan.checkpoint import load_model, witnesses
 from discogan.config import Config
-from discogan.data import Record, build_source, folder_records
+from discogan.data import Record, folder_records
 from discogan.data.anchors import read_anchors
-from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.data.domains import domain_decoding, open_domains, open_records
+from discogan.data.store import ImageStore
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation.extra import check_extra, extra_scores
@@ -59,13 +60,12 @@ def evaluate(
     check_extra(metrics, paired)
     model, config = load_model(run, pick_device(device))
     verdict = _verdict_or_none(Path(run), model, config, [Path(other) for other in against], paired)
-    records = (
-        pair_records(Path(pairs_a), Path(pairs_b)) if pairs_a and pairs_b else build_source(config.source).records()
-    )
-    pixels_a, pixels_b = (
-        _some(open_store(listed, domain_decoding(config, domain), workers=config.data.workers), paired)
-        for domain, listed in zip("ab", records, strict=True)
-    )
+    if pairs_a and pairs_b:
+        records_a, records_b = pair_records(Path(pairs_a), Path(pairs_b))
+        stores = open_records(config, "a", records_a), open_records(config, "b", records_b)
+    else:
+        stores = open_domains(config)
+    pixels_a, pixels_b = (_some(store, paired) for store in stores)
     scores: Scores = {"run": str(run), "paired": paired, "images_a": len(pixels_a), "images_b": len(pixels_b)}
     for direction in DIRECTIONS:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
@@ -94,10 +94,7 @@ def _verdict_or_none(
 def run_verdict(run: Path, model: TranslationModel, config: Config, against: Sequence[Path]) -> Verdict:
     """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
     device = next(model.parameters()).device
-    pixels_a, pixels_b = (
-        open_store(listed, domain_decoding(config, domain), workers=config.data.workers).pixels
-        for domain, listed in zip("ab", build_source(config.source).records(), strict=True)
-    )
+    pixels_a, pixels_b = (store.pixels for store in open_domains(config))
     probe = Probe(pixels_a, pixels_b, build_objective(config.objective).directions)
     figures, made = probe.measure(model)
     others = [load_model(path, device) for path in (*witnesses(run, config.seed), *against)]
@@ -141,12 +138,6 @@ def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Rec
             "true pairs carry the same name in both."
         )
     return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
-
-
-def domain_decoding(config: Config, domain: str) -> Decoding:
-    """How a run decodes the images of its domain ``a`` or ``b``."""
-    data = config.data
-    return Decoding(data.image_size, data.channels_a if domain == "a" else data.channels_b, data.fit, data.background)
 
 
 def _some(store: ImageStore, paired: bool) -> Pixels:

@@ -14,9 +14,9 @@ import torch
 from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.data import Record
-from discogan.data.store import open_store
+from discogan.data.domains import open_records
 from discogan.errors import DataError, RunError
-from discogan.evaluation.scores import domain_decoding, score_direction
+from discogan.evaluation.scores import score_direction
 from discogan.experiments import Job
 from discogan.images import Pixels, draw_sheet
 from discogan.model import DIRECTIONS, Direction, TranslationModel
@@ -69,7 +69,7 @@ def run_folder(job: Job, out: Path) -> Path:
 
 def read_tests(records: tuple[Sequence[Record], Sequence[Record]], config: Config) -> list[Pixels]:
     """Test images of A and of B, uint8 (N, H, W, C); raises ``DataError`` where one is broken."""
-    stores = [open_store(listed, domain_decoding(config, domain)) for domain, listed in zip("ab", records, strict=True)]
+    stores = [open_records(config, domain, listed) for domain, listed in zip("ab", records, strict=True)]
     for store in stores:
         if store.skipped:
             raise DataError(f"Test images must all be readable: {store.skipped[0]}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from discogan.errors import ConfigError
+from discogan.extras import import_extra
 from discogan.metrics import as_rgb
 from discogan.registry import METRICS
 
@@ -56,14 +57,10 @@ def inception(weights: Path | None = None) -> nn.Module:
         raise ConfigError(
             f"FID and KID need Inception's weights; download {WEIGHTS} from torch-fidelity's releases to {file}."
         )
-    try:
-        from torchmetrics.image.fid import NoTrainInceptionV3
+    import_extra("torch_fidelity", "metrics", "FID and KID")
+    from torchmetrics.image.fid import NoTrainInceptionV3
 
-        return NoTrainInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(file))
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            'FID and KID need torch-fidelity; install it with pip install "discogan[metrics]".'
-        ) from error
+    return NoTrainInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(file))
 
 
 def _compute(metric: Any, translated: Tensor, references: Tensor) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from discogan.errors import ConfigError
+from discogan.extras import import_extra
 from discogan.images import Pixels
 from discogan.renders.mesh import Floats, Mesh, join
 
@@ -53,7 +53,8 @@ class Atlas:
     def draw(self, views: Sequence[View]) -> Pixels:
         """uint8 (N, image_size, image_size, 3) of at most ``capacity`` views."""
         mesh = join([_shaded(view).moved((*_tile_centre(place), 0.0)) for place, view in enumerate(views)])
-        surface = import_pyvista().PolyData.from_regular_faces(mesh.points.astype(np.float32), mesh.corners)
+        pyvista = import_extra("pyvista", "render", "Rendering")
+        surface = pyvista.PolyData.from_regular_faces(mesh.points.astype(np.float32), mesh.corners)
         surface.cell_data["colour"] = (255 * mesh.colours).astype(np.uint8)
         self._plotter.clear_actors()
         self._plotter.add_mesh(
@@ -64,7 +65,7 @@ class Atlas:
         return self._cut(np.asarray(picture)[:, :, :3], len(views))
 
     def _make_plotter(self) -> Any:
-        pyvista = import_pyvista()
+        pyvista = import_extra("pyvista", "render", "Rendering")
         side = self.image_size * OVERSAMPLING * COLUMNS
         plotter = pyvista.Plotter(off_screen=True, window_size=(side, side))
         plotter.set_background("white")
@@ -82,15 +83,6 @@ class Atlas:
         small = ((total + over * over // 2) // (over * over)).astype(np.uint8)
         tiles: Pixels = small.reshape(COLUMNS, size, COLUMNS, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
         return tiles[:count]
-
-
-def import_pyvista() -> Any:
-    """The renderer; raises ``ConfigError`` with the command that installs it where it is missing."""
-    try:
-        import pyvista
-    except ImportError as error:
-        raise ConfigError('Rendering needs PyVista; install it with pip install "discogan[render]".') from error
-    return pyvista
 
 
 def viewing_rotation(azimuth: float, elevation: float) -> Floats:

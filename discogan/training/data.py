@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from discogan.config import Config
-from discogan.data import Record, build_source
 from discogan.data.anchors import Anchors, read_anchors
-from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.data.domains import domain_decoding, open_domains
+from discogan.data.store import ImageStore
 from discogan.training.observer import Observer
 
 
@@ -32,28 +32,10 @@ class TrainingData:
 
 def prepare_data(config: Config, observer: Observer) -> TrainingData:
     """All images decoded, or found decoded in the cache."""
-    data = config.data
-    records = build_source(config.source).records()
-    decodings = tuple(
-        Decoding(data.image_size, channels, data.fit, data.background)
-        for channels in (data.channels_a, data.channels_b)
-    )
-    stores = []
-    for domain, listed, decoding in zip("ab", records, decodings, strict=True):
-
-        def report(done: int, total: int, domain: str = domain) -> None:
-            observer.on_prepare(domain, done, total)
-
-        store = open_store(_limited(listed, data.limit), decoding, workers=data.workers, progress=report)
+    stores = open_domains(config, observer.on_prepare)
+    for domain, store in zip("ab", stores, strict=True):
         if store.skipped:
             observer.on_skipped(domain, store.skipped)
-        stores.append(store)
     folders = [Path(config.source[key]) if key in config.source else None for key in "ab"]
-    return TrainingData(stores[0], stores[1], read_anchors(config.anchors, folders, (decodings[0], decodings[1])))
-
-
-def _limited(records: list[Record], limit: int) -> list[Record]:
-    """At most ``limit`` of the records, evenly spread; all where it is 0."""
-    if not limit or len(records) <= limit:
-        return records
-    return [records[place * len(records) // limit] for place in range(limit)]
+    decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
+    return TrainingData(*stores, read_anchors(config.anchors, folders, decodings))
