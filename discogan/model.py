@@ -20,6 +20,12 @@ Direction = Literal["a_to_b", "b_to_a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 
 
+def check_direction(direction: str) -> None:
+    """Raises ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
+    if direction not in DIRECTIONS:
+        raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
+
+
 class RoundTrips:
     """A batch of both domains and what the generators make of it, each pass run when first asked for.
 
@@ -98,8 +104,7 @@ class TranslationModel(nn.Module):
 
     def translate(self, images: Tensor, direction: str) -> Tensor:
         """One generator applied to float images (N, C, H, W) in the model's pixel range."""
-        if direction not in DIRECTIONS:
-            raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
+        check_direction(direction)
         translated: Tensor = (self.generator_ab if direction == "a_to_b" else self.generator_ba)(images)
         return translated
 

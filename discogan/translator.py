@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,8 @@ from discogan.images import (
     to_pixels,
     unfit_image,
 )
-from discogan.model import DIRECTIONS, TranslationModel
+from discogan.model import check_direction
+from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -44,16 +45,26 @@ class FileResult:
     problem: str = ""
 
 
+class PixelModel(Protocol):
+    """What translates pixels: a run's networks (``TranslationModel``) or an exported file (``OnnxModel``)."""
+
+    def translate_pixels(self, pixels: Pixels, direction: str, batch_size: int = ...) -> Pixels:
+        """uint8 (N, H, W, C) to uint8 (N, H, W, C'), of the size that the model was trained on."""
+
+
 class Translator:
     """Translates images with a run's networks. ``discogan.load(RUN)`` makes one."""
 
-    def __init__(self, model: TranslationModel, config: Config) -> None:
-        self.model = model.eval()
+    def __init__(self, model: PixelModel, config: Config) -> None:
+        self.model = model
         self.config = config
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto") -> Translator:
-        """The best checkpoint of a run, or a checkpoint folder; raises ``RunError``."""
+        """The best checkpoint of a run, a checkpoint folder, or an exported ONNX file; raises ``RunError``."""
+        if Path(run).suffix == ".onnx":
+            exported = OnnxModel(Path(run))
+            return cls(exported, exported.config)
         return cls(*load_model(run, pick_device(device)))
 
     @overload
@@ -182,12 +193,6 @@ def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator,
     for translator, direction in steps:
         shown.append(translator.translate(list(shown[-1]), direction))
     return [[as_image(image) for image in row] for row in shown]
-
-
-def check_direction(direction: str) -> None:
-    """Raises ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
-    if direction not in DIRECTIONS:
-        raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
 
 
 def input_files(source: str | Path) -> list[tuple[Path, Path]]:

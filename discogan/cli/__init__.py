@@ -15,6 +15,7 @@ from discogan.cli.chain import chain
 from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
+from discogan.cli.export import export
 from discogan.cli.info import info, list_parts
 from discogan.cli.match import match
 from discogan.cli.reproduce import reproduce
@@ -28,7 +29,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, match, chain, evaluate, reproduce, data, demo, info):
+for command in (train, translate, match, chain, evaluate, export, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

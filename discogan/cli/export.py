@@ -1,0 +1,40 @@
+"""``discogan export``."""
+
+from pathlib import Path
+from typing import Literal
+
+from discogan.cli.console import say
+
+
+def export(
+    run: Path,
+    *,
+    direction: Literal["a_to_b", "b_to_a"],
+    out: Path,
+    format: Literal["onnx", "torch"] = "onnx",
+    pixels: Literal["uint8", "float"] = "uint8",
+    images: Path | None = None,
+) -> None:
+    """Write one direction as a file that runs without this package, and compare it with PyTorch on real images.
+
+    Parameters
+    ----------
+    run
+        A run, or one of its checkpoints.
+    direction
+        a_to_b or b_to_a.
+    out
+        The file to write.
+    format
+        onnx, for ONNX Runtime and others (FILE.onnx); or torch, a program for torch.export.load (FILE.pt2).
+    pixels
+        What the file takes and gives, any number of images of the run's size: uint8 (N, H, W, C), with the
+        conversions inside, or float (N, C, H, W) as the network has it.
+    images
+        Folder of images to compare on; those that the run trains on, unless given.
+    """
+    from discogan.export import export as write
+
+    done = write(run, direction, out, format=format, pixels=pixels, images=images)
+    difference, count = done.largest_difference, done.images
+    say(f"{out} written; on {count} images it differs from PyTorch by at most {difference:.2g} of 255 levels")

@@ -1,0 +1,129 @@
+"""Exported files say what PyTorch says, and are used without it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import discogan
+from discogan import extras
+from discogan.api import train
+from discogan.errors import ConfigError, DataError, RunError
+from discogan.export import export
+from discogan.images import image_files
+from tests.conftest import SMALL
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_translate.py"
+
+
+@pytest.fixture(scope="session")
+def residual_run(domains, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "residual"
+    train(*domains, out=out, preset="cyclegan", image_size=32, steps=2, settings=SMALL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported(small_run, tmp_path_factory):
+    file = tmp_path_factory.mktemp("exported") / "model.onnx"
+    done = export(small_run, "a_to_b", file)
+    assert done.images == 13
+    assert done.largest_difference <= 1
+    return file
+
+
+@pytest.fixture
+def images(domains):
+    return [Image.open(path) for path in image_files(domains[0])]
+
+
+def test_an_onnx_file_translates_as_the_run_does(exported, small_run, images):
+    ours, theirs = discogan.load(small_run), discogan.load(exported)
+    for size in (1, 5, 13):  # The batch is dynamic.
+        made = [np.asarray(image, dtype=int) for image in theirs.translate(images[:size], "a_to_b")]
+        expected = [np.asarray(image, dtype=int) for image in ours.translate(images[:size], "a_to_b")]
+        assert np.abs(np.subtract(made, expected)).max() <= 1
+
+
+@pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
+def test_other_networks_pixels_and_directions(residual_run, tmp_path, direction, images):
+    file = tmp_path / "model.onnx"
+    assert export(residual_run, direction, file, pixels="float").largest_difference < 0.1
+    made, expected = (discogan.load(run).translate(images[0], direction) for run in (file, residual_run))
+    assert np.abs(np.asarray(made, dtype=int) - np.asarray(expected, dtype=int)).max() <= 1
+
+
+def test_a_torch_program_gives_the_same_pixels(small_run, tmp_path, images):
+    file = tmp_path / "model.pt2"
+    assert export(small_run, "b_to_a", file, format="torch").largest_difference <= 1
+    program = torch.export.load(file).module()
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images[:3]]))
+    expected = discogan.load(small_run).model.translate_pixels(pixels.numpy(), "b_to_a")
+    assert np.array_equal(program(pixels).numpy(), expected)
+
+
+def test_the_example_needs_neither_torch_nor_discogan(exported, domains, small_run, tmp_path):
+    source, target = domains[0] / "003.png", tmp_path / "out.png"
+    alone = "import sys, runpy; sys.modules['torch'] = sys.modules['discogan'] = None; runpy.run_path(sys.argv.pop(1))"
+    subprocess.run([sys.executable, "-c", alone, EXAMPLE, exported, source, target], check=True)
+    expected = np.asarray(discogan.load(small_run).translate(Image.open(source), "a_to_b"), dtype=int)
+    assert np.abs(np.asarray(Image.open(target), dtype=int) - expected).max() <= 1
+
+
+def test_an_export_tells_nothing_of_the_folders_it_came_from(exported, domains):
+    assert str(domains[0]).encode() not in exported.read_bytes()
+
+
+def test_it_translates_one_direction(exported, images):
+    with pytest.raises(ConfigError, match="translates a_to_b alone"):
+        discogan.load(exported).translate(images, "b_to_a")
+
+
+def test_a_wrong_result_is_not_left_behind(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("discogan.onnx_model.OnnxModel.run", lambda _, batch: 0 * batch)
+    with pytest.raises(RunError, match="differs from PyTorch by up to"):
+        export(small_run, "a_to_b", tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_without_the_run_s_images_others_serve(small_run, domains, tmp_path):
+    moved = shutil.copytree(small_run, tmp_path / "moved")
+    for config in moved.rglob("config.json"):
+        config.write_text(config.read_text().replace(str(domains[0]), "/nowhere"))
+    with pytest.raises(DataError, match="--images DIR"):
+        export(moved, "a_to_b", tmp_path / "model.onnx")
+    assert export(moved, "a_to_b", tmp_path / "model.onnx", images=domains[1]).images == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"file": "model.bin"}, "must end in .onnx"),
+        ({"format": "torch"}, "must end in .pt2"),
+        ({"format": "keras"}, "onnx or torch"),
+        ({"pixels": "int4"}, "uint8 or float"),
+        ({"direction": "up"}, "a_to_b or b_to_a"),
+    ],
+)
+def test_mistakes_are_explained(small_run, tmp_path, words, message):
+    given = {"direction": "a_to_b", "file": "model.onnx", **words}
+    with pytest.raises(ConfigError, match=message):
+        export(small_run, **{**given, "file": tmp_path / given["file"]})
+
+
+def test_a_file_that_is_no_export_is_named(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"not a model")
+    with pytest.raises(RunError, match=r"x\.onnx is not a model that discogan export wrote"):
+        discogan.load(tmp_path / "x.onnx")
+
+
+def test_a_missing_extra_is_one_sentence_with_its_command():
+    with pytest.raises(
+        ConfigError, match=r'A thing needs no_such_module; install it with pip install "discogan\[web\]"'
+    ):
+        extras.import_extra("no_such_module", "web", "A thing")
