@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from discogan import training
+from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
-from discogan.training import Observer, Outcome, resume
+from discogan.report import write_report
+from discogan.training import Observer, Outcome
 from discogan.translator import Translator
 
 __all__ = ["load", "resolve_config", "resume", "train"]
@@ -43,7 +45,30 @@ def train(
     config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
     if anchors is not None:
         config = replace(config, anchors=replace(config.anchors, file=str(Path(anchors).expanduser().resolve())))
-    return training.train(config, out, observer)
+    return _reported(training.train(config, out, observer))
+
+
+def resume(
+    run: str | Path,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    settings: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> Outcome:
+    """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
+
+    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings`` its training options.
+    Raises what ``train`` does, and ``RunError`` where there is no run or its images have changed.
+    """
+    return _reported(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=observer))
+
+
+def _reported(outcome: Outcome) -> Outcome:
+    """Every run ends with its report; one that was stopped while it chose among starts has nothing to report yet."""
+    if RunFolder(outcome.run).exists:
+        write_report(outcome.run)
+    return outcome
 
 
 def load(run: str | Path, device: str = "auto") -> Translator:

@@ -11,6 +11,8 @@
     RUN/starts/seed-3/                     runs of other seeds that were compared, where --starts asked for them
     RUN/best/                              the networks where the score without pairs was best
     RUN/verdict.json                       what can be said of the relation, once the budget is used
+    RUN/evaluation.json                    what discogan evaluate found last
+    RUN/report.html                        all of it on one page
 
 Safetensors and JSON only: nothing is unpickled, so a run from a stranger cannot run code. Folders and
 files appear under their names only when they are whole and on disk (temporary name, fsync, rename).
@@ -57,6 +59,8 @@ class RunFolder:
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
         self.scores = self.path / "scores.jsonl"
+        self.evaluation = self.path / "evaluation.json"
+        self.report = self.path / "report.html"
 
     @property
     def exists(self) -> bool:

@@ -162,6 +162,14 @@ class Config:
         """Plain values for JSON; ``from_dict`` is its inverse."""
         return dataclasses.asdict(self)
 
+    def flat(self) -> Table:
+        """Every setting by its ``part.option`` name, as ``--set`` takes it; ``preset`` and ``seed`` by their own."""
+        return {
+            name if option is None else f"{name}.{option}": value
+            for name, part in self.to_dict().items()
+            for option, value in (part.items() if isinstance(part, dict) else [(None, part)])
+        }
+
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Config":
         """A configuration from ``to_dict``'s values; raises ``ConfigError`` for what does not fit."""

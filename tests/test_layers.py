@@ -13,17 +13,17 @@ LAYERS = [
     {"cli"},
     {"experiments"},
     {"api", "matching"},
-    {"training", "translator", "evaluation", "export"},
+    {"training", "translator", "evaluation", "export", "report"},
     {"objectives", "checkpoint", "tracking", "verdict", "onnx_model"},
     {"model"},
     {"networks", "losses", "data", "metrics", "renders"},
     {"images", "devices"},
     {"registry", "files", "extras"},
-    {"config"},
+    {"config", "wording"},
     {"errors"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-STANDARD_LIBRARY_ONLY = {"config", "errors", "extras", "files", "registry"}
+STANDARD_LIBRARY_ONLY = {"config", "wording", "errors", "extras", "files", "registry"}
 WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "renders", "cli"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 

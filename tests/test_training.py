@@ -66,7 +66,7 @@ def test_a_run_leaves_what_the_run_folder_promises(small_run):
     names = {path.name for path in small_run.iterdir()} - {".lock"}
     assert names == {
         *("config.json", "metrics.jsonl", "scores.jsonl", "samples"),
-        *("checkpoints", "last", "best", "verdict.json"),
+        *("checkpoints", "last", "best", "verdict.json", "report.html"),
     }
     assert (small_run / "last").read_text() == "step-000007"
     assert sorted(path.name for path in (small_run / "checkpoints").iterdir()) == [

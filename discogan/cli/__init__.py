@@ -18,6 +18,7 @@ from discogan.cli.evaluate import evaluate
 from discogan.cli.export import export
 from discogan.cli.info import info, list_parts
 from discogan.cli.match import match
+from discogan.cli.report import compare, report
 from discogan.cli.reproduce import reproduce
 from discogan.cli.train import train
 from discogan.cli.translate import translate
@@ -29,7 +30,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, match, chain, evaluate, export, reproduce, data, demo, info):
+for command in (train, translate, match, chain, evaluate, report, compare, export, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

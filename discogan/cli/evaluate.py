@@ -1,12 +1,11 @@
 """``discogan evaluate``."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_azimuths, print_scores, print_verdict, say
+from discogan.cli.console import JsonFile, print_azimuths, print_json_alone, print_scores, print_verdict, write_result
 
 
 def evaluate(
@@ -19,7 +18,7 @@ def evaluate(
     metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     inception: Path | None = None,
     against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    json_file: JsonFile = None,
     device: str = "auto",
 ) -> None:
     """Score a run: against true pairs where they are known, and by what can be said without them.
@@ -43,13 +42,15 @@ def evaluate(
         Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
     against
         Other runs on the same folders, to tell a relation that is found again from one that luck chose.
-    json_file
-        Write the scores to this file as well.
     device
         auto, cpu, cuda, mps.
     """
     from discogan import evaluation
+    from discogan.checkpoint import RunFolder
     from discogan.errors import DataError
+    from discogan.files import write_json
+
+    print_json_alone(json_file)
 
     if (azimuth_a is None) != (azimuth_b is None):
         raise DataError("Azimuths need both folders; give --azimuth-a and --azimuth-b.")
@@ -62,7 +63,6 @@ def evaluate(
         print_azimuths(scores["azimuth"])
     if scores["verdict"] is not None:
         print_verdict(scores["verdict"])
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(scores, indent=2) + "\n", "utf-8")
-        say(f"Scores written to {json_file}")
+    if RunFolder(run).exists:
+        write_json(RunFolder(run).evaluation, scores)
+    write_result(json_file, scores)

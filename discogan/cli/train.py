@@ -108,7 +108,7 @@ def report_outcome(outcome: Outcome) -> int:
         say(f"Stopped at step {outcome.step:,} with a checkpoint; go on with: discogan train --resume {run}")
         return 128 + outcome.signal
     ended = "Stalled after" if outcome.ended == "stalled" else "Trained"
-    say(f"{ended} {outcome.step:,} steps. Samples: {run / 'samples'}")
+    say(f"{ended} {outcome.step:,} steps. Look at {run / 'report.html'}")
     if outcome.verdict is not None:
         print_verdict(outcome.verdict.to_dict())
     say(f"Translate: discogan translate {run} INPUT --direction a_to_b --out DIR")

@@ -117,8 +117,8 @@ class Trainer:
         if record["score"] > self.watch.best_score:
             self._check_finite()
             self.run.save_best(self.learner.state(), self.progress)
-        self.scores.append(record)
         alarms = self.watch.look(record)
+        self.scores.append({**record, "alarms": [alarm.message for alarm in alarms]})
         for alarm in alarms:
             self.observer.on_alarm(alarm)
         return any(alarm.kind == "stall" for alarm in alarms)

@@ -1,0 +1,139 @@
+"""compare.html: runs side by side, on the same images where they share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from discogan.checkpoint import load_model
+from discogan.config import Config
+from discogan.data.domains import open_domains
+from discogan.errors import ConfigError, DataError, RunError
+from discogan.files import write_text
+from discogan.images import Pixels
+from discogan.report.pages import render
+from discogan.report.pictures import Picture, curves, picture, series, spread
+from discogan.report.summary import Summary, read_summary
+from discogan.report.tables import verdict_words
+from discogan.verdict import ARROWS
+from discogan.wording import FIGURES, SCORES
+
+SHOWN = 8
+NONE = "-"
+"""What a cell without a value shows."""
+Row = tuple[str, list[Picture]]
+
+
+def comparison(runs: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """What is known of each run, as plain values: its settings, how far it is, the verdict, the scores."""
+    return [_facts(read_summary(run)) for run in runs]
+
+
+def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
+    """One page with the runs side by side; raises ``ConfigError`` for fewer than two and ``RunError`` without a run."""
+    if len(runs) < 2:
+        raise ConfigError("Give two runs or more: discogan compare RUN RUN.")
+    summaries = [read_summary(run) for run in runs]
+    names = _distinct_names(summaries)
+    scores = {name: series(summary.scores, ["score"]) for name, summary in zip(names, summaries, strict=True)}
+    html = render(
+        "compare.html",
+        names=names,
+        verdicts=[verdict_words(summary) for summary in summaries],
+        rows=_rows(summaries),
+        chart=curves({name: lines["score"] for name, lines in scores.items() if lines}, "Score without pairs"),
+        grids=_grids(names, summaries),
+    )
+    file = Path(out)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, html)
+    return file
+
+
+def _distinct_names(summaries: Sequence[Summary]) -> list[str]:
+    """The folders' names, or their paths where two are called alike."""
+    names = [summary.name for summary in summaries]
+    return names if len(set(names)) == len(names) else [str(summary.folder.path) for summary in summaries]
+
+
+def _facts(summary: Summary) -> dict[str, Any]:
+    evaluation = summary.evaluation or {}
+    return {
+        "run": str(summary.folder.path),
+        "config": summary.config.to_dict(),
+        "steps": summary.steps,
+        "elapsed_seconds": summary.metrics[-1]["elapsed_seconds"] if summary.metrics else 0.0,
+        "score": summary.score,
+        "verdict": summary.verdict,
+        "evaluation": {key: evaluation[key] for key in (*ARROWS, "azimuth", "paired") if key in evaluation} or None,
+    }
+
+
+def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
+    """Label, then a cell for each run; rows that say nothing of any run are left out."""
+    facts = [_facts(summary) for summary in summaries]
+    rows = [
+        ["preset", *(f"{f['config']['preset']}, {f['config']['data']['image_size']} px" for f in facts)],
+        ["seed", *(str(f["config"]["seed"]) for f in facts)],
+        ["steps", *(f"{f['steps']:,}" for f in facts)],
+        ["minutes", *(f"{f['elapsed_seconds'] / 60:.1f}" for f in facts)],
+        ["score without pairs (1 is best)", *(_cell(f["score"]) for f in facts)],
+    ]
+    for way, arrow in ARROWS.items():
+        figures = [(f["verdict"] or {}).get("figures", {}).get(way, {}) for f in facts]
+        scores = [(f["evaluation"] or {}).get(way, {}) for f in facts]
+        azimuths = [(f["evaluation"] or {}).get("azimuth", {}).get(way, {}) for f in facts]
+        rows += [[f"{arrow}: {label}", *(_cell(of.get(key)) for of in scores)] for label, key in SCORES]
+        rows.append([f"{arrow}: median azimuth error in degrees", *(_cell(of.get("median_error")) for of in azimuths)])
+        rows += [[f"{arrow}: {label}", *(_cell(of.get(key)) for of in figures)] for label, key in FIGURES]
+    return [row for row in rows if any(cell != NONE for cell in row[1:])] + _differing_settings(facts)
+
+
+def _differing_settings(facts: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The settings that are not the same in all of them."""
+    tables = [Config.from_dict(fact["config"]).flat() for fact in facts]
+    names = sorted(set().union(*tables) - {"preset", "seed"})
+    rows = [[name, *(str(table.get(name, NONE)) for table in tables)] for name in names]
+    return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _cell(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, list[Row]]]:
+    """For each direction some images and what each run makes of them; each run's own where they differ."""
+    grids = []
+    for way, arrow in ARROWS.items():
+        rows: list[Row] = []
+        shown: Pixels | None = None
+        for name, summary in zip(names, summaries, strict=True):
+            found = _translated(summary, way)
+            if found is None:
+                continue
+            images, made = found
+            if shown is None or not np.array_equal(shown, images):
+                rows.append((f"{way[0].upper()}", _pictures(images, f"an image of {way[0].upper()}")))
+                shown = images
+            rows.append((name, _pictures(made, f"its translation by {name}")))
+        if rows:
+            grids.append((arrow, rows))
+    return grids
+
+
+def _translated(summary: Summary, way: str) -> tuple[Pixels, Pixels] | None:
+    try:
+        store = open_domains(summary.config)["ab".index(way[0])]
+        model, _ = load_model(summary.folder.path, torch.device("cpu"))
+    except (DataError, RunError):
+        return None  # Its images or its first checkpoint are missing; the figures are shown all the same.
+    images = store.pixels[spread(len(store), SHOWN)]
+    return images, model.translate_pixels(images, way)
+
+
+def _pictures(images: Pixels, alt: str) -> list[Picture]:
+    return [picture(pixels, f"{alt}, number {place + 1}") for place, pixels in enumerate(images)]

@@ -1,0 +1,175 @@
+"""report.html: what a run was trained on, what it makes of it, and what can be said of the relation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from markupsafe import Markup
+from PIL import Image
+
+from discogan.checkpoint import load_model
+from discogan.data.domains import open_domains
+from discogan.data.store import ImageStore
+from discogan.errors import DataError, RunError
+from discogan.files import write_text
+from discogan.model import TranslationModel
+from discogan.objectives import build_objective
+from discogan.report.pages import render
+from discogan.report.pictures import Picture, curves, picture, series, spread
+from discogan.report.summary import Summary, read_summary
+from discogan.report.tables import figure_rows, score_rows, setting_rows, verdict_words
+from discogan.verdict import ARROWS
+
+SHOWN = 12
+"""Images of each domain in the grids."""
+RANKED = 256
+"""Images among which the best and worst round trips are looked for."""
+EXTREMES = 6
+SHEETS = 24
+"""Samples over time that a page holds at most, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """An image, its translation and its round trip."""
+
+    images: list[Picture]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Trips that start from one domain, and the best and worst of them."""
+
+    title: str
+    trips: list[Trip]
+    best: list[Trip]
+    worst: list[Trip]
+
+
+def write_report(run: str | Path) -> Path:
+    """Make RUN/report.html from what the run folder holds, also while it trains; raises ``RunError`` without a run."""
+    summary = read_summary(run)
+    stores, missing = _stores(summary)
+    model = _model(summary)
+    html = render(
+        "report.html",
+        summary=summary,
+        verdict=verdict_words(summary),
+        figures=figure_rows(summary.verdict["figures"] if summary.verdict else {}),
+        scores=score_rows(summary.evaluation),
+        settings=setting_rows(summary),
+        domains=[_domain(summary, domain, store) for domain, store in zip("ab", stores, strict=True)],
+        missing=missing,
+        grids=_grids(summary, model, stores) if model else [],
+        samples=(samples := _samples(summary)),
+        samples_json=Markup(json.dumps([[step, sheet.source, sheet.alt] for step, sheet in samples])),
+        commands=_commands(summary),
+        charts=[chart for chart in _charts(summary) if chart[1]],
+    )
+    write_text(summary.folder.report, html)
+    return summary.folder.report
+
+
+def _stores(summary: Summary) -> tuple[Sequence[ImageStore | None], str]:
+    """The images that the run trains on, or the sentence that says why they are not shown."""
+    try:
+        return open_domains(summary.config), ""
+    except DataError as error:
+        return (None, None), str(error)
+
+
+def _model(summary: Summary) -> TranslationModel | None:
+    try:
+        return load_model(summary.folder.path, torch.device("cpu"))[0]
+    except RunError:
+        return None  # No checkpoint yet.
+
+
+def _domain(summary: Summary, domain: str, store: ImageStore | None) -> dict[str, Any]:
+    known = summary.description["data"][domain]
+    rows = spread(len(store), SHOWN) if store else []
+    return {
+        "name": domain.upper(),
+        "count": known["count"],
+        "skipped": known["skipped"],
+        "folder": summary.config.source.get(domain, summary.config.source.get("root", "")),
+        "images": [picture(store.pixels[row], f"{domain.upper()}: {store.names[row]}") for row in rows]
+        if store
+        else [],
+    }
+
+
+def _grids(summary: Summary, model: TranslationModel, stores: Sequence[ImageStore | None]) -> list[Grid]:
+    grids = []
+    for direction in build_objective(summary.config.objective).directions:
+        store = stores["ab".index(direction[0])]
+        if store is not None:
+            grids.append(_grid(model, store, direction))
+    return grids
+
+
+def _grid(model: TranslationModel, store: ImageStore, direction: str) -> Grid:
+    """Translations of evenly spread images, and the round trips that lose least and most."""
+    rows = spread(len(store), RANKED)
+    there = model.translate_pixels(store.pixels[rows], direction)
+    back = model.translate_pixels(there, "b_to_a" if direction == "a_to_b" else "a_to_b")
+    lost = np.abs(store.pixels[rows].astype(np.float32) - back).mean((1, 2, 3)) / 255
+    source, target = direction[0].upper(), direction[-1].upper()
+
+    def trip(place: int, note: str = "") -> Trip:
+        name = store.names[rows[place]]
+        shown = ((store.pixels[rows[place]], f"{source}: {name}"), (there[place], f"{name} translated to {target}"))
+        images = [picture(pixels, alt) for pixels, alt in (*shown, (back[place], f"{name} there and back"))]
+        return Trip(images, note or name)
+
+    order = np.argsort(lost)
+    best, worst = (
+        [trip(place, f"L1 {lost[place]:.3f}") for place in part] for part in (order[:EXTREMES], order[::-1][:EXTREMES])
+    )
+    trips = [trip(place) for place in spread(len(rows), SHOWN)]
+    return Grid(f"{source} → {target} → {source}", trips, best, worst)
+
+
+def _commands(summary: Summary) -> str:
+    """How to go on with this run, to copy."""
+    run = summary.folder.path
+    return "\n".join(
+        (
+            f"discogan translate {run} INPUT --direction a_to_b --out DIR",
+            f"discogan match {run} FOLDER_A FOLDER_B --out matches.csv",
+            f"discogan evaluate {run} --pairs-a DIR --pairs-b DIR",
+            f"discogan train --resume {run} --minutes M",
+            f"discogan export {run} --direction a_to_b --out model.onnx",
+        )
+    )
+
+
+def _samples(summary: Summary) -> list[tuple[str, Picture]]:
+    """Sheets that training drew, by step."""
+    files = sorted(summary.folder.samples.glob("step-*.png"), key=lambda file: int(file.stem.removeprefix("step-")))
+    sheets = []
+    for row in spread(len(files), SHEETS):
+        step = int(files[row].stem.removeprefix("step-"))
+        with Image.open(files[row]) as sheet:
+            alt = f"Samples at step {step:,}: each image, its translation, and its round trip, from both domains"
+            sheets.append((f"{step:,}", picture(sheet, alt, quality=75)))
+    return sheets
+
+
+def _charts(summary: Summary) -> list[tuple[str, str]]:
+    """Titles and curves: the losses by kind, and what is said without pairs."""
+    fixed = {"step", "images_seen", "elapsed_seconds", "images_per_second"}
+    names = [name for name in (summary.metrics[-1] if summary.metrics else {}) if name not in fixed]
+    rivals = [name for name in names if name.startswith(("adversarial", "discriminator"))]
+    charts = (("Generators against discriminators", rivals), ("Other losses", [n for n in names if n not in rivals]))
+    made = [(title, curves(series(summary.metrics, of), title)) for title, of in charts]
+    said = ["score", *(f"{way}_{name}" for way in ARROWS for name in ("diversity", "round_trip", "distribution"))]
+    title = "Without pairs: the score, and what it is made of"
+    return [(title, curves(series(summary.scores, said), title)), *made]

@@ -1,0 +1,16 @@
+"""Pages from templates, with everything that comes from a run escaped."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader
+
+
+def render(template: str, **values: object) -> str:
+    """The page that a file of ``templates/`` makes of the values."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("discogan.report", "templates")
+    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)

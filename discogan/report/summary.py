@@ -1,0 +1,76 @@
+"""What a run folder says of itself, read without touching it: so also while it trains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discogan.checkpoint import Progress, RunFolder, read_progress
+from discogan.config import Config
+from discogan.tracking import Record, read_metrics
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The files of a run, read."""
+
+    folder: RunFolder
+    description: Table
+    config: Config
+    progress: Progress | None
+    """Of the newest checkpoint."""
+    metrics: list[Record]
+    scores: list[Record]
+    verdict: Table | None
+    """verdict.json; None until the run has used its budget."""
+    evaluation: Table | None
+    """evaluation.json, what ``discogan evaluate`` found last."""
+
+    @property
+    def name(self) -> str:
+        """The run folder's own name."""
+        return self.folder.path.resolve().name
+
+    @property
+    def steps(self) -> int:
+        """Steps known to be done."""
+        logged = int(self.metrics[-1]["step"]) if self.metrics else 0
+        return max(logged, self.progress.step if self.progress else 0)
+
+    @property
+    def score(self) -> float | None:
+        """The verdict's score, or the best so far; None before the first."""
+        return self.verdict["score"] if self.verdict else max((look["score"] for look in self.scores), default=None)
+
+    @property
+    def alarms(self) -> list[str]:
+        """What was warned of while it trained."""
+        return [message for look in self.scores for message in look.get("alarms", [])]
+
+
+def read_summary(run: str | Path) -> Summary:
+    """Raises ``RunError`` where there is no run."""
+    folder = RunFolder(run)
+    description = folder.describe()
+    checkpoint = folder.last_checkpoint()
+    return Summary(
+        folder=folder,
+        description=description,
+        config=Config.from_dict(description["config"]),
+        progress=read_progress(checkpoint) if checkpoint else None,
+        metrics=read_metrics(folder.metrics),
+        scores=read_metrics(folder.scores),
+        verdict=_read_json(folder.path / "verdict.json"),
+        evaluation=_read_json(folder.evaluation),
+    )
+
+
+def _read_json(file: Path) -> Table | None:
+    if not file.exists():
+        return None
+    table: Table = json.loads(file.read_text("utf-8"))
+    return table

@@ -1,0 +1,189 @@
+"""The report says what the run folder holds, needs no network, and is there while a run trains."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from discogan.api import resume, train
+from discogan.checkpoint import RunFolder
+from discogan.cli import main
+from discogan.errors import ConfigError, RunError
+from discogan.report import comparison, write_comparison, write_report
+from discogan.report.pictures import curves, spread
+from tests.conftest import SMALL, write_images
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(path):
+    return Page(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def sampled_run(domains, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "sampled"
+    often = ("training.sample_every_steps=2", "training.score_every_steps=2")
+    train(*domains, out=out, image_size=32, steps=6, settings=(*SMALL, *often))
+    return out
+
+
+@pytest.fixture
+def page(sampled_run):
+    return read(sampled_run / "report.html")
+
+
+def test_every_training_ends_with_a_report_that_names_its_verdict(page, sampled_run):
+    verdict = json.loads((sampled_run / "verdict.json").read_text())
+    assert verdict["word"] in page.text
+    assert verdict["because"] in page.text
+    assert "13 images" in page.text
+    assert "10 images" in page.text
+    assert f"discogan train --resume {sampled_run}" in page.text
+    assert "objective.gamma" in page.text
+
+
+def test_it_needs_no_network(page, sampled_run):
+    assert all(image["src"].startswith("data:image/") for image in page.all("img"))
+    assert not page.all("link")
+    assert not [script for script in page.all("script") if "src" in script]
+    addresses = set(re.findall(r"https?://[^\s\"']+", (sampled_run / "report.html").read_text()))
+    assert all("w3.org" in address for address in addresses), "only names of XML dialects"
+
+
+def test_every_picture_says_in_words_what_it_shows(page):
+    assert len(page.all("img")) > 60
+    assert all(image["alt"] for image in page.all("img"))
+    assert all(chart["role"] == "img" and chart["aria-label"] for chart in page.all("svg"))
+    assert len({element["id"] for _, element in page.tags if "id" in element}) == len(
+        [element for _, element in page.tags if "id" in element]
+    )
+
+
+def test_the_slider_has_every_sheet(page, sampled_run):
+    sheets = re.search(r"const sheets = (\[.*\]);", (sampled_run / "report.html").read_text())
+    assert [step for step, *_ in json.loads(sheets[1])] == ["2", "4", "6"]
+    assert page.all("input")[0]["max"] == "2"
+
+
+def test_scores_against_the_truth_stand_beside_identity_and_chance(sampled_run, domains):
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(sampled_run), "--pairs-a", str(domains[0]), "--pairs-b", str(domains[1])])
+    assert end.value.code == 0
+    scores = json.loads((sampled_run / "evaluation.json").read_text())
+    text = read(write_report(sampled_run)).text
+    assert "identity" in text
+    assert f"{scores['b_to_a']['identity_ssim']:.3f}" in text
+
+
+def test_a_run_that_trains_on_ends_with_a_newer_report(sampled_run, tmp_path):
+    run = shutil.copytree(sampled_run, tmp_path / "run")
+    resume(run, steps=8)
+    assert "8 steps" in read(run / "report.html").text
+
+
+def test_while_it_trains_there_is_a_report_without_a_verdict(sampled_run, tmp_path):
+    run = shutil.copytree(sampled_run, tmp_path / "run")
+    (run / "verdict.json").unlink()
+    assert "still training" in read(write_report(run)).text
+    shutil.rmtree(run / "checkpoints")
+    shutil.rmtree(run / "best")
+    page = read(write_report(run))  # Before the first checkpoint.
+    assert "A → B → A" not in page.text
+    assert "While it trained" in page.text
+
+
+def test_images_that_are_gone_are_said_to_be(domains, tmp_path):
+    a, b = (shutil.copytree(folder, tmp_path / folder.name) for folder in domains)
+    train(a, b, out=tmp_path / "run", image_size=32, steps=1, settings=SMALL)
+    shutil.rmtree(a)
+    page = read(write_report(tmp_path / "run"))
+    assert "The images are not shown" in page.text
+    assert "While it trained" in page.text
+
+
+def test_what_comes_from_files_is_escaped(tmp_path):
+    a = write_images(tmp_path / "a", 4, 1)
+    (a / "000.png").rename(a / "<img src=x onerror=alert(1)>.png")
+    (a / "001.png").write_bytes(b"broken")
+    b = write_images(tmp_path / "b", 30, 2)
+    for number in range(40):
+        shutil.copy(a / "002.png", a / f"copy-{number}.png")
+    train(a, b, out=tmp_path / "run", image_size=32, steps=1, settings=SMALL)
+    html = (tmp_path / "run" / "report.html").read_text()
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+    assert "1 skipped" in html
+    assert "001.png is not a readable image" in html
+
+
+def test_there_is_no_report_without_a_run(tmp_path):
+    with pytest.raises(RunError, match="There is no run"):
+        write_report(tmp_path)
+
+
+def test_runs_lie_side_by_side(sampled_run, domains, tmp_path):
+    other = tmp_path / "other"
+    train(*domains, out=other, image_size=32, steps=3, seed=4, settings=(*SMALL, "objective.gamma=7.0"))
+    page = read(write_comparison([sampled_run, other], tmp_path / "pages" / "compare.html"))
+    assert {"sampled", "other"} <= set(page.text.split())
+    assert "objective.gamma" in page.text
+    assert "generator.width" not in page.text, "the same in both"
+    first, second = comparison([sampled_run, other])
+    assert (first["steps"], second["steps"], second["config"]["seed"]) == (6, 3, 4)
+    assert second["verdict"]["score"] == json.loads((other / "verdict.json").read_text())["score"]
+    # Both translate the same images, which are shown once a direction.
+    alts = [image["alt"] for image in page.all("img")]
+    assert len([alt for alt in alts if alt.startswith("an image of A")]) == 8
+    assert len([alt for alt in alts if alt.startswith("its translation by other")]) == 16
+
+
+def test_one_run_cannot_be_compared(sampled_run, tmp_path):
+    with pytest.raises(ConfigError, match="two runs or more"):
+        write_comparison([sampled_run], tmp_path / "x.html")
+
+
+def test_compare_prints_json_and_nothing_else(sampled_run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", str(sampled_run), str(sampled_run), "--out", str(tmp_path / "c.html"), "--json", "-"])
+    assert [run["steps"] for run in json.loads(capsys.readouterr().out)] == [6, 6]
+
+
+def test_alarms_are_in_the_report(sampled_run, tmp_path):
+    run = shutil.copytree(sampled_run, tmp_path / "run")
+    scores = RunFolder(run).scores
+    lines = [json.loads(line) for line in scores.read_text().splitlines()]
+    lines[0]["alarms"] = ["A to B makes nearly the same image of everything."]
+    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "Warned while it trained: A to B makes nearly" in read(write_report(run)).text
+
+
+def test_a_curve_of_one_point_is_not_drawn():
+    assert curves({"one": ([1], [2.0])}, "label") == ""
+    assert "currentColor" in curves({"two": ([1, 2], [2.0, 3.0])}, "label")
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (100, 7)])
+def test_places_are_spread_from_first_to_last(count, wanted):
+    places = spread(count, wanted)
+    assert len(places) == min(count, wanted)
+    assert places == sorted(set(places))
+    assert not places or (places[0], places[-1]) == (0, count - 1)
