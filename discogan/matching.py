@@ -21,8 +21,9 @@ from discogan.devices import pick_device
 from discogan.evaluation.scores import as_unit
 from discogan.images import Pixels, draw_sheet
 from discogan.metrics.retrieval import thumbnails
-from discogan.model import Direction, TranslationModel
+from discogan.model import Direction, TranslationModel, opposite
 from discogan.objectives import build_objective
+from discogan.translator import Translator
 
 DENSE_LIMIT = 16_000_000
 """Pairs up to which one-to-one matching weighs every pair: 4,000 images a side, some 130 MB."""
@@ -132,6 +133,35 @@ class Matcher:
             if rank == 1:
                 rows.append(("its B to A", list(self.model.translate_pixels(images_b, "b_to_a"))))
         draw_sheet(rows, f"{len(firsts):,} images of A and their counterparts in B", cell_pixels=80).save(file)
+
+
+class Counterparts:
+    """A folder of the domain that a direction leads to, to be searched by images of the domain it starts from."""
+
+    def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
+        store = open_folder(translator.config, direction[-1], folder)
+        self.names, self.pixels = store.names, store.pixels
+        real = [thumbnails(as_unit(block)) for block in _blocks(store.pixels)]
+        back = [
+            thumbnails(as_unit(translator.translate_pixels(block, opposite(direction))))
+            for block in _blocks(store.pixels)
+        ]
+        parts = [torch.cat(real), torch.cat(back)]
+        self._scales = [2**0.5 * _spread(part) for part in parts]
+        self._points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
+
+    def find(self, images: Pixels, translated: Pixels, count: int) -> list[list[tuple[str, float, int]]]:
+        """For each image, uint8 (N, H, W, C), given with its translation: name, distance and row of the nearest.
+
+        Distances are as in ``_points``: 0 for each other's translations, about 1 for images drawn at random.
+        """
+        parts = [thumbnails(as_unit(translated)), thumbnails(as_unit(images))]
+        points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
+        distances, rows = nearest_points(points, self._points, count)
+        return [
+            [(self.names[row], float(distance), int(row)) for distance, row in zip(*pair, strict=True)]
+            for pair in zip(distances, rows, strict=True)
+        ]
 
 
 def assign(points_a: Tensor, points_b: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -26,6 +26,11 @@ def check_direction(direction: str) -> None:
         raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
 
 
+def opposite(direction: str) -> Direction:
+    """The way back."""
+    return "b_to_a" if direction == "a_to_b" else "a_to_b"
+
+
 class RoundTrips:
     """A batch of both domains and what the generators make of it, each pass run when first asked for.
 

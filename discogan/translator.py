@@ -30,7 +30,7 @@ from discogan.images import (
     to_pixels,
     unfit_image,
 )
-from discogan.model import check_direction
+from discogan.model import check_direction, opposite
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -43,6 +43,14 @@ class FileResult:
     source: Path
     target: Path | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as the networks take it, uint8 (H, W, C), and the (width, height) that it had."""
+
+    pixels: Pixels
+    size: tuple[int, int]
 
 
 class PixelModel(Protocol):
@@ -164,20 +172,26 @@ class Translator:
         check_direction(direction)
         if not images:
             return []
-        data = self.config.data
-        upright = [self._decode(image, direction) for image in images]
-        fitted = [fit_image(image, data.image_size, data.fit, data.background) for image in upright]
-        pixels = self.translate_pixels(np.stack([to_pixels(image) for image in fitted]), direction)
-        if round_trip:
-            pixels = self.translate_pixels(pixels, "b_to_a" if direction == "a_to_b" else "a_to_b")
-        results = [from_pixels(image) for image in pixels]
-        if original_size:
-            return [unfit_image(image, before.size, data.fit) for image, before in zip(results, upright, strict=True)]
-        return results
+        prepared = [self.prepare(image, direction) for image in images]
+        pixels = self.translate_pixels(np.stack([image.pixels for image in prepared]), direction, round_trip)
+        sizes = [image.size if original_size else None for image in prepared]
+        return [self.finish(image, size) for image, size in zip(pixels, sizes, strict=True)]
 
-    def translate_pixels(self, pixels: Pixels, direction: str) -> Pixels:
-        """uint8 (N, H, W, C) at the run's size to uint8 (N, H, W, C')."""
-        return self.model.translate_pixels(pixels, direction)
+    def prepare(self, image: Image.Image, direction: str) -> Prepared:
+        """The image as the networks take it; raises ``DataError`` where it cannot be decoded."""
+        data = self.config.data
+        upright = self._decode(image, direction)
+        return Prepared(to_pixels(fit_image(upright, data.image_size, data.fit, data.background)), upright.size)
+
+    def translate_pixels(self, pixels: Pixels, direction: str, round_trip: bool = False) -> Pixels:
+        """uint8 (N, H, W, C) at the run's size to uint8 (N, H, W, C'), or with ``round_trip`` there and back."""
+        translated = self.model.translate_pixels(pixels, direction)
+        return self.model.translate_pixels(translated, opposite(direction)) if round_trip else translated
+
+    def finish(self, pixels: Pixels, size: tuple[int, int] | None) -> Image.Image:
+        """A translation, uint8 (H, W, C), as an image; at the (width, height) that its input had, where given."""
+        image = from_pixels(pixels)
+        return unfit_image(image, size, self.config.data.fit) if size else image
 
 
 def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator, str]]) -> list[list[Image.Image]]:

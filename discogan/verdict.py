@@ -23,7 +23,7 @@ from discogan.metrics.agreement import agreement, symmetric_agreement
 from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
-from discogan.model import DIRECTIONS, Direction, TranslationModel
+from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 
 Word = Literal["found", "found up to a symmetry", "unstable", "collapsed", "copies its input"]
 ARROWS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
@@ -121,18 +121,18 @@ class Probe:
     def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
         """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
         translated = {way: model.translate_pixels(self.images[way], way) for way in self.directions}
-        back = {way: model.translate_pixels(translated[way], _other(way)) for way in self.directions}
+        back = {way: model.translate_pixels(translated[way], opposite(way)) for way in self.directions}
         made = {way: _small(pixels) for way, pixels in translated.items()}
         figures = {
             way: self._figures(
-                way, made[way], _small(back[way]), _judged(model, way, self.images[_other(way)], translated[way])
+                way, made[way], _small(back[way]), _judged(model, way, self.images[opposite(way)], translated[way])
             )
             for way in self.directions
         }
         return figures, made
 
     def _figures(self, way: Direction, made: Tensor, back: Tensor, judged: float) -> Figures:
-        original, real = self.small[way], self.small[_other(way)]
+        original, real = self.small[way], self.small[opposite(way)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
         return Figures(
             round_trip=round_trip(back, original)["round_trip_l1"] / unrelated,
@@ -150,9 +150,9 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
     known: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
     found = {}
     for way in probe.directions:
-        made, partners = _small(model.translate_pixels(known[way], way)), _small(known[_other(way)])
+        made, partners = _small(model.translate_pixels(known[way], way)), _small(known[opposite(way)])
         own = (made - partners).flatten(1).norm(dim=1)
-        others = torch.cdist(made.flatten(1), probe.small[_other(way)].flatten(1)).min(1).values
+        others = torch.cdist(made.flatten(1), probe.small[opposite(way)].flatten(1)).min(1).values
         found[way] = (own < others).float().mean().item()
     return replace(verdict, held_out_anchors=len(a), anchors_found=found)
 
@@ -217,10 +217,6 @@ def _distribution(made: Tensor, real: Tensor) -> float:
     chance = distance(real[::2], real[1::2]) / 2**0.5 if len(real) > 1 else 0.0
     span = distance(real.mean(0, keepdim=True).expand_as(real), real) - chance
     return max(0.0, distance(made, real) - chance) / span if span > 0 else 0.0
-
-
-def _other(way: Direction) -> Direction:
-    return "b_to_a" if way == "a_to_b" else "a_to_b"
 
 
 def _small(pixels: Pixels) -> Tensor:

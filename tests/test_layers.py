@@ -11,6 +11,7 @@ ROOT = Path(discogan.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"web"},
     {"experiments"},
     {"api", "matching"},
     {"training", "translator", "evaluation", "export", "report"},
@@ -18,7 +19,7 @@ LAYERS = [
     {"model"},
     {"networks", "losses", "data", "metrics", "renders"},
     {"images", "devices"},
-    {"registry", "files", "extras"},
+    {"registry", "files", "extras", "pages"},
     {"config", "wording"},
     {"errors"},
 ]

@@ -20,6 +20,7 @@ from discogan.cli.info import info, list_parts
 from discogan.cli.match import match
 from discogan.cli.report import compare, report
 from discogan.cli.reproduce import reproduce
+from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.errors import DiscoGANError
@@ -30,7 +31,7 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, match, chain, evaluate, report, compare, export, reproduce, data, demo, info):
+for command in (train, translate, match, chain, evaluate, report, compare, export, serve, reproduce, data, demo, info):
     app.command(command)
 app.command(list_parts, name="list")
 

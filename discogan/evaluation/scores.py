@@ -26,7 +26,7 @@ from discogan.metrics.retrieval import chance_retrieval, retrieval
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
-from discogan.model import DIRECTIONS, Direction, TranslationModel
+from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 from discogan.objectives import build_objective
 from discogan.verdict import Probe, Verdict, accord, judge, with_anchors
 
@@ -112,7 +112,6 @@ def score_direction(
     model: TranslationModel, source: Pixels, target: Pixels, direction: Direction, paired: bool
 ) -> dict[str, float]:
     """All figures of one direction; uint8 (N, H, W, C) ``source`` and ``target``, row by row partners if ``paired``."""
-    back: Direction = "b_to_a" if direction == "a_to_b" else "a_to_b"
     translated = model.translate_pixels(source, direction)
     images, real, original = as_unit(translated), as_unit(target), as_unit(source)
     scores: dict[str, float] = {}
@@ -121,7 +120,7 @@ def score_direction(
         scores |= _prefixed("identity", retrieval(original, real) | similarity(original, real))
         shuffled = real.roll(max(1, len(real) // 2), 0)
         scores |= _prefixed("chance", chance_retrieval(len(real)) | similarity(images, shuffled))
-    scores |= round_trip(as_unit(model.translate_pixels(translated, back)), original)
+    scores |= round_trip(as_unit(model.translate_pixels(translated, opposite(direction))), original)
     return scores | diversity(images, real) | sliced_wasserstein(images, real)
 
 

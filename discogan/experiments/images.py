@@ -19,7 +19,7 @@ from discogan.errors import DataError, RunError
 from discogan.evaluation.scores import score_direction
 from discogan.experiments import Job
 from discogan.images import Pixels, draw_sheet
-from discogan.model import DIRECTIONS, Direction, TranslationModel
+from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 from discogan.training import resume, train
 
 SMALL = ("generator.width=16", "discriminator.width=16", "training.batch_size=16")
@@ -95,7 +95,7 @@ def write_sheet(
     """Some test images of A and of B, uint8 (N, H, W, C), and what they become when translated ``times`` over."""
     rows = []
     for direction in directions:
-        ways = [direction, "b_to_a" if direction == "a_to_b" else "a_to_b"] * times
+        ways = [direction, opposite(direction)] * times
         images = tests[DIRECTIONS.index(direction)]
         images = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
         rows.append((f"{direction[0].upper()}, unseen", list(images)))

@@ -15,7 +15,7 @@ from discogan.data.domains import open_domains
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
-from discogan.report.pages import render
+from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
 from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import verdict_words

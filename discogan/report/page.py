@@ -18,9 +18,9 @@ from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
-from discogan.model import TranslationModel
+from discogan.model import TranslationModel, opposite
 from discogan.objectives import build_objective
-from discogan.report.pages import render
+from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
 from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import figure_rows, score_rows, setting_rows, verdict_words
@@ -119,7 +119,7 @@ def _grid(model: TranslationModel, store: ImageStore, direction: str) -> Grid:
     """Translations of evenly spread images, and the round trips that lose least and most."""
     rows = spread(len(store), RANKED)
     there = model.translate_pixels(store.pixels[rows], direction)
-    back = model.translate_pixels(there, "b_to_a" if direction == "a_to_b" else "a_to_b")
+    back = model.translate_pixels(there, opposite(direction))
     lost = np.abs(store.pixels[rows].astype(np.float32) - back).mean((1, 2, 3)) / 255
     source, target = direction[0].upper(), direction[-1].upper()
 

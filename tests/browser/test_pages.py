@@ -44,7 +44,7 @@ def test_the_slider_shows_earlier_samples(browser, run):
     sheet, slider = (browser.find_element("id", name) for name in ("sheet", "when"))
     last = sheet.get_attribute("src")
     assert browser.find_element("id", "step").text == "6"
-    slider.send_keys("\ue012")  # The left arrow key.
+    slider.send_keys("\ue012")  # The arrow to the left.
     assert browser.find_element("id", "step").text == "4"
     assert sheet.get_attribute("src") != last
     assert "step 4" in sheet.get_attribute("alt")

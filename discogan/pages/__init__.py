@@ -1,4 +1,4 @@
-"""Pages from templates, with everything that comes from a run escaped."""
+"""Pages from templates, with everything that comes from a run escaped. They load nothing from elsewhere."""
 
 from functools import cache
 
@@ -12,5 +12,5 @@ def render(template: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    loader = PackageLoader("discogan.report", "templates")
+    loader = PackageLoader("discogan.pages", "templates")
     return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -1,0 +1,129 @@
+"""Many requests at once against a served run: none lost or wrong, how long they wait, and what batching costs.
+
+    python benchmarks/serving.py RUN IMAGES [--requests 500] [--connections 500]
+
+Starts ``discogan serve`` in a process of its own, sends the images of a folder in turn, all at once, and compares each
+answer with ``Translator``. The throughput stands beside that of ``Translator.translate_files`` on the same images
+(decoding, translation, PNG), measured before and after on the same cores; medians over the repeats.
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import discogan
+from discogan.images import image_files
+
+HEAD = "POST /v1/translate?direction=a_to_b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    print(json.dumps(measure(arguments.run, arguments.images, arguments.requests, arguments.repeats), indent=2))
+
+
+def measure(run: Path, images: Path, requests: int, repeats: int = 1) -> dict[str, float]:
+    """Counts, seconds and rates; ``share`` is the service's throughput over that of translating the files."""
+    files = image_files(images)
+    files = [files[number % len(files)] for number in range(requests)]
+    translator = discogan.load(run)
+    expected = [np.asarray(image) for image in translator.translate([Image.open(file) for file in files], "a_to_b")]
+    bodies = [file.read_bytes() for file in files]
+    batch, service, waits, wrong = [], [], [], 0
+    with Server(run) as port:
+        asyncio.run(send_all(port, bodies[:64]))  # Warm.
+        for _ in range(repeats):
+            batch.append(requests / translate_seconds(translator, bodies))
+            started = time.perf_counter()
+            answers = asyncio.run(send_all(port, bodies))
+            service.append(requests / (time.perf_counter() - started))
+            waits += [seconds for _, seconds in answers]
+            wrong += sum(not right(answer, image) for (answer, _), image in zip(answers, expected, strict=True))
+    return {
+        "requests": requests * repeats,
+        "lost_or_wrong": wrong,
+        "p50_seconds": float(np.percentile(waits, 50)),
+        "p99_seconds": float(np.percentile(waits, 99)),
+        "images_per_second": statistics.median(service),
+        "batch_images_per_second": statistics.median(batch),
+        "share": statistics.median(one / other for one, other in zip(service, batch, strict=True)),
+    }
+
+
+class Server:
+    """``discogan serve`` on a free port, for as long as the block lasts."""
+
+    def __init__(self, run: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.command = [sys.executable, "-m", "discogan", "serve", str(run), "--port", str(self.port)]
+
+    def __enter__(self) -> int:
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz").read()
+                return self.port
+            except OSError:
+                assert self.process.poll() is None, "the server ended"
+                time.sleep(0.1)
+        raise TimeoutError("the server did not start")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def translate_seconds(translator: discogan.Translator, bodies: list[bytes]) -> float:
+    """How long ``discogan translate`` takes for the same files in the same number, without its start."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in"
+        source.mkdir()
+        for number, body in enumerate(bodies):
+            (source / f"{number:05}.png").write_bytes(body)
+        started = time.perf_counter()
+        translator.translate_files(source, Path(folder) / "out", "a_to_b")
+        return time.perf_counter() - started
+
+
+async def send_all(port: int, bodies: list[bytes]) -> list[tuple[bytes, float]]:
+    """Every answer and how long it took; all are sent at once, each over its own connection."""
+    return await asyncio.gather(*(send(port, body) for body in bodies))
+
+
+async def send(port: int, body: bytes) -> tuple[bytes, float]:
+    """One request, by hand: a client library would take the cores from the server."""
+    started = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD.format(len(body)).encode() + body)
+    answer = await reader.read()
+    writer.close()
+    return answer, time.perf_counter() - started
+
+
+def right(answer: bytes, expected: np.ndarray) -> bool:
+    """Whether an HTTP answer holds the image that the translator makes."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return b" 200 " in head.splitlines()[0] and np.array_equal(np.asarray(Image.open(io.BytesIO(body))), expected)
+
+
+if __name__ == "__main__":
+    main()

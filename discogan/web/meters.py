@@ -1,0 +1,64 @@
+"""What is counted while it serves, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Meters:
+    """Counters of one application, apart from those of others in the same process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        labels = ("path", "status")
+        self._requests = Counter("discogan_requests", "Requests answered", labels, registry=self._registry)
+        self._seconds = Histogram("discogan_request_seconds", "Time to answer", ("path",), registry=self._registry)
+        self._queue = Gauge("discogan_waiting_images", "Images that wait", registry=self._registry)
+        sizes = (1, 2, 4, 8, 16, 32, 64, 128)
+        self.batch_size = Histogram(
+            "discogan_batch_images", "Images translated together", buckets=sizes, registry=self._registry
+        )
+
+    def watch_queue(self, length: Callable[[], float]) -> None:
+        """Ask ``length`` whenever the numbers are read."""
+        self._queue.set_function(length)
+
+    def count(self, path: str, status: int, seconds: float) -> None:
+        """A request was answered; ``path`` is the route's, not the address: anyone can make up new ones."""
+        self._requests.labels(path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def text(self) -> bytes:
+        """All numbers in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class Metered:
+    """Counts and times every request, and puts the same headers on every answer."""
+
+    def __init__(self, app: ASGIApp, meters: Meters, headers: Mapping[str, str]) -> None:
+        self.app, self.meters, self.headers = app, meters, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update(self.headers)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            path = getattr(scope.get("route"), "path", "other")
+            self.meters.count(path, status, time.perf_counter() - started)

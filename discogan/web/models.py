@@ -1,0 +1,99 @@
+"""The runs that are served, by name, each with a few of its own images as examples and folders to match with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discogan.data.domains import open_domains
+from discogan.errors import ConfigError, DataError
+from discogan.images import Pixels
+from discogan.matching import Counterparts
+from discogan.model import DIRECTIONS, Direction
+from discogan.objectives import build_objective
+from discogan.onnx_model import OnnxModel
+from discogan.translator import Translator
+
+EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Served:
+    """One run: what translates, what it can do, and images to try it with."""
+
+    name: str
+    translator: Translator
+    directions: Sequence[Direction]
+    verdict: str | None
+    examples: dict[Direction, Pixels]
+    """Some training images of the domain that a direction starts from, uint8 (N, H, W, C)."""
+    counterparts: dict[Direction, Counterparts] = field(default_factory=dict)
+    """By direction, the folder of the other domain to look for counterparts in."""
+
+    def describe(self) -> dict[str, Any]:
+        """For GET /v1/models."""
+        data = self.translator.config.data
+        return {
+            "name": self.name,
+            "preset": self.translator.config.preset,
+            "image_size": data.image_size,
+            "directions": list(self.directions),
+            "verdict": self.verdict,
+            "examples": {way: len(images) for way, images in self.examples.items()},
+            "matches": [way for way in self.directions if way in self.counterparts],
+        }
+
+
+def load_served(
+    runs: Sequence[str | Path],
+    folder_a: str | Path | None = None,
+    folder_b: str | Path | None = None,
+    device: str = "auto",
+) -> dict[str, Served]:
+    """Runs and exported ONNX files by name; raises ``ConfigError`` for none or for two of a name, and ``RunError``."""
+    if not runs:
+        raise ConfigError("Give a run to serve: discogan serve RUN.")
+    served: dict[str, Served] = {}
+    for run in runs:
+        name = Path(run).resolve().stem
+        if name in served:
+            raise ConfigError(f"Two of the runs are called {name}; rename one of them.")
+        served[name] = _load(name, Path(run), {"a": folder_a, "b": folder_b}, device)
+    return served
+
+
+def _load(name: str, run: Path, folders: dict[str, str | Path | None], device: str) -> Served:
+    translator = Translator.load(run, device)
+    directions = _directions(translator)
+    counterparts = {
+        way: Counterparts(translator, Path(folder), way)
+        for way in directions
+        if (folder := folders[way[-1]]) is not None and not isinstance(translator.model, OnnxModel)
+    }
+    return Served(name, translator, directions, _verdict(run), _examples(translator, directions), counterparts)
+
+
+def _directions(translator: Translator) -> list[Direction]:
+    """Those that the run has learned; the one that a file was exported for."""
+    if isinstance(translator.model, OnnxModel):
+        return [way for way in DIRECTIONS if way == translator.model.direction]
+    return list(build_objective(translator.config.objective).directions)
+
+
+def _examples(translator: Translator, directions: Sequence[Direction]) -> dict[Direction, Pixels]:
+    try:
+        stores = open_domains(translator.config)
+    except (DataError, ConfigError):
+        return {}  # The images stayed where it was trained.
+    domains = {way: stores["ab".index(way[0])].pixels for way in directions}
+    return {way: np.array(pixels[:: 1 + (len(pixels) - 1) // EXAMPLES]) for way, pixels in domains.items()}
+
+
+def _verdict(run: Path) -> str | None:
+    file = run / "verdict.json"
+    return json.loads(file.read_text("utf-8"))["word"] if file.is_file() else None

@@ -1,0 +1,83 @@
+"""What the interface does for a request, apart from how it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from fastapi import HTTPException, Request
+from PIL import Image
+
+from discogan.errors import DataError
+from discogan.images import Pixels
+from discogan.matching import Counterparts
+from discogan.translator import Prepared
+from discogan.web.batching import Batcher
+from discogan.web.limits import Limits, read_image
+from discogan.web.meters import Meters
+from discogan.web.models import Served
+
+Way = Literal["a_to_b", "b_to_a"]
+
+
+class Kind(NamedTuple):
+    """What images must share to be translated together."""
+
+    model: str
+    direction: Way
+    round_trip: bool
+
+
+class Service:
+    """The runs that are served, and the one queue to them."""
+
+    def __init__(self, served: Mapping[str, Served], limits: Limits) -> None:
+        self.served, self.limits, self.meters = served, limits, Meters()
+        self.batcher: Batcher[Kind] = Batcher(
+            self._translate, limits.max_waiting, limits.max_batch, self.meters.batch_size.observe
+        )
+        self.meters.watch_queue(lambda: self.batcher.waiting)
+
+    def find(self, model: str | None, direction: Way) -> Served:
+        """The run called ``model``, by default the first; 404 where it is not there or does not go that way."""
+        name = model or next(iter(self.served))
+        if name not in self.served:
+            raise HTTPException(404, f"There is no model {name!r}; there are {', '.join(self.served)}.")
+        if direction not in self.served[name].directions:
+            raise HTTPException(404, f"{name} does not translate {direction}.")
+        return self.served[name]
+
+    def folder(self, chosen: Served, direction: Way) -> Counterparts:
+        """Where counterparts are looked for; 404 where no folder was given."""
+        if direction not in chosen.counterparts:
+            domain = direction[-1]
+            raise HTTPException(404, f"No folder of {domain.upper()} was given; start with --match-{domain} DIR.")
+        return chosen.counterparts[direction]
+
+    async def prepare(self, request: Request, chosen: Served, direction: Way) -> Prepared:
+        """The image of a request as the networks take it; 415 where it is damaged."""
+        image = await read_image(request, self.limits)
+        try:
+            return await asyncio.to_thread(chosen.translator.prepare, image, direction)
+        except DataError as error:
+            raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
+
+    async def translate(self, chosen: Served, direction: Way, pixels: Pixels, round_trip: bool = False) -> Pixels:
+        """uint8 (H, W, C) translated, in a batch with others; 504 where it takes too long."""
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await self.batcher.submit(Kind(chosen.name, direction, round_trip), pixels)
+        except TimeoutError as error:
+            raise HTTPException(504, f"The translation took more than {self.limits.seconds:g} seconds.") from error
+
+    def _translate(self, kind: Kind, pixels: Pixels) -> Pixels:
+        return self.served[kind.model].translator.translate_pixels(pixels, kind.direction, kind.round_trip)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The file of an image; packed lightly, for time is dearer here than bytes."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()

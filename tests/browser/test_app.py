@@ -1,0 +1,121 @@
+"""The served page in a real browser: everything that a user does there."""
+
+import base64
+import threading
+import time
+
+import pytest
+
+from tests.browser.conftest import show
+
+pytest.importorskip("fastapi", reason="the web extra is not installed (pip install 'discogan[web]')")
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+import uvicorn
+from selenium.webdriver import ActionChains, Keys
+
+from discogan.web import create_app, load_served
+
+DROP = """
+const [target, data, name] = arguments;
+const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+const transfer = new DataTransfer();
+transfer.items.add(new File([bytes], name, {type: "image/png"}));
+const drop = new DragEvent("drop", {dataTransfer: transfer, bubbles: true});
+if (target) document.getElementById(target).dispatchEvent(drop);
+else window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
+"""
+
+
+@pytest.fixture(scope="session")
+def address(small_run, sampled, domains):
+    """A server of two runs on a free port."""
+    app = create_app(load_served([small_run, sampled], *domains))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def sampled(small_run, tmp_path_factory):
+    """The same run under another name."""
+    other = tmp_path_factory.mktemp("served") / "another"
+    other.symlink_to(small_run, target_is_directory=True)
+    return other.parent / "another" / "best"
+
+
+@pytest.fixture
+def page(browser, address):
+    show(browser, 1100)
+    browser.get(address)
+    wait(lambda: len(browser.find_elements("css selector", "#gallery .tile")) == 7)
+    return browser
+
+
+def wait(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened on the page"
+        time.sleep(0.05)
+
+
+def result(page):
+    """The three pictures of the result, once they are there."""
+    pictures = [page.find_element("id", name) for name in ("input", "output", "back")]
+    wait(lambda: all(picture.get_property("naturalWidth") > 0 and picture.is_displayed() for picture in pictures))
+    return [picture.get_attribute("src") for picture in pictures]
+
+
+def test_a_file_is_picked_translated_and_matched(page, domains, screenshots):
+    page.find_element("id", "file").send_keys(str(domains[0] / "003.png"))
+    assert len(set(result(page))) == 3
+    wait(lambda: len(page.find_elements("css selector", "#found .tile")) == 5)
+    assert ".png (" in page.find_element("css selector", "#found figcaption").text
+    assert page.find_element("id", "save").get_attribute("href").startswith("blob:")
+    page.save_screenshot(str(screenshots / "app-desktop.png"))
+    show(page, 390, dark=True)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    page.save_screenshot(str(screenshots / "app-phone-dark.png"))
+
+
+@pytest.mark.parametrize("target", ["drop", ""], ids=["dropped", "pasted"])
+def test_an_image_is_dropped_or_pasted(page, domains, target):
+    page.execute_script(DROP, target, base64.b64encode((domains[0] / "001.png").read_bytes()).decode(), "x.png")
+    assert len(set(result(page))) == 3
+
+
+def test_an_example_is_chosen_and_the_direction_changed(page):
+    page.find_elements("css selector", "#gallery button")[2].click()
+    before = result(page)
+    page.find_element("css selector", "[data-direction=b_to_a]").click()
+    assert page.find_element("css selector", "[data-direction=b_to_a]").get_attribute("aria-checked") == "true"
+    wait(lambda: page.find_element("id", "output").get_attribute("src") != before[1])
+    assert page.find_element("id", "output-caption").text == "Translated to A"
+    assert "direction=b_to_a" in page.find_element("id", "curl").text
+
+
+def test_another_model_is_chosen(page):
+    page.find_element("css selector", "#model option:nth-child(2)").click()
+    assert "model=best" in page.find_element("id", "curl").text
+    assert "modern, 32 px" in page.find_element("id", "about").text
+
+
+def test_what_is_no_image_is_said_to_be_none(page, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"not an image")
+    page.find_element("id", "file").send_keys(str(tmp_path / "x.png"))
+    wait(lambda: "Not an image" in page.find_element("id", "error").text)
+    page.get_log("browser")  # The refused request is logged, and was meant.
+
+
+def test_the_keyboard_is_enough(page):
+    reached = set()
+    for _ in range(12):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        active = page.switch_to.active_element
+        reached.add(active.get_attribute("id") or active.get_attribute("data-direction") or active.tag_name)
+    assert {"model", "a_to_b", "b_to_a", "file", "button"} <= reached

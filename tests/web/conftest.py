@@ -1,0 +1,44 @@
+"""A served run, asked without a network."""
+
+import io
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the web extra is not installed (pip install 'discogan[web]')")
+
+from fastapi.testclient import TestClient
+
+from discogan.images import image_files
+from discogan.web import Limits, create_app, load_served
+
+LIMITS = Limits(max_bytes=200_000, max_pixels=100_000, max_waiting=16, max_batch=8, seconds=5)
+
+
+@pytest.fixture(scope="session")
+def served(small_run, domains):
+    return load_served([small_run], *domains)
+
+
+@pytest.fixture(scope="session")
+def client(served):
+    with TestClient(create_app(served, LIMITS)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def files(domains):
+    """Image files of domain A."""
+    return image_files(domains[0])
+
+
+def png(size=(32, 32), colour="red", kind="PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, kind)
+    return stream.getvalue()
+
+
+def opened(answer) -> Image.Image:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    return Image.open(io.BytesIO(answer.content))
