@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
 from discogan.report import write_report
-from discogan.training import Observer, Outcome
+from discogan.trackers import build_tracker
+from discogan.training import Observer, Observers, Outcome, StepCallback, StepReport
 from discogan.translator import Translator
 
 __all__ = ["load", "resolve_config", "resume", "train"]
@@ -31,6 +32,8 @@ def train(
     starts: int | None = None,
     anchors: str | Path | None = None,
     settings: Sequence[str] = (),
+    track: Sequence[str] = (),
+    on_step: Callable[[StepReport], object] | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
     """Train a translator between two folders of images, and leave it in the run folder ``out``.
@@ -38,14 +41,15 @@ def train(
     ``a`` alone may be a folder with trainA and trainB, or the root that a source named in ``settings``
     reads. ``steps`` or ``minutes`` replace the preset's budget, which ``starts`` runs from different seeds share
     until the best of them goes on alone. ``anchors`` is a CSV file of known pairs (``discogan.data.anchors``).
-    ``settings`` are ``part.option=value`` strings. Raises ``ConfigError``, ``DataError``, ``RunError`` and
+    ``settings`` are ``part.option=value`` strings. ``track`` names trackers (tensorboard, wandb), ``on_step`` is called
+    after each step, and ``observer`` is told of everything. Raises ``ConfigError``, ``DataError``, ``RunError`` and
     ``DivergedError``.
     """
     options: dict[str, Any] = {"steps": steps, "minutes": minutes, "starts": starts}
     config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
     if anchors is not None:
         config = replace(config, anchors=replace(config.anchors, file=str(Path(anchors).expanduser().resolve())))
-    return _reported(training.train(config, out, observer))
+    return _reported(training.train(config, out, _watching(track, on_step, observer)))
 
 
 def resume(
@@ -54,6 +58,8 @@ def resume(
     steps: int | None = None,
     minutes: float | None = None,
     settings: Sequence[str] = (),
+    track: Sequence[str] = (),
+    on_step: Callable[[StepReport], object] | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
     """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
@@ -61,7 +67,17 @@ def resume(
     ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings`` its training options.
     Raises what ``train`` does, and ``RunError`` where there is no run or its images have changed.
     """
-    return _reported(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=observer))
+    watching = _watching(track, on_step, observer)
+    return _reported(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=watching))
+
+
+def _watching(
+    track: Sequence[str], on_step: Callable[[StepReport], object] | None, observer: Observer | None
+) -> Observer:
+    """All who watch a training as one."""
+    own = [observer] if observer else []
+    calls = [StepCallback(on_step)] if on_step else []
+    return Observers([*own, *calls, *(build_tracker(name) for name in track)])
 
 
 def _reported(outcome: Outcome) -> Outcome:

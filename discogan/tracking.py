@@ -7,6 +7,13 @@ from typing import Any
 from discogan.files import write_text
 
 Record = dict[str, Any]
+POSITION = ("step", "images_seen", "elapsed_seconds", "images_per_second")
+"""What in a record says where it is, not how it goes."""
+
+
+def losses(record: Record) -> dict[str, float]:
+    """The losses of a metrics record by name."""
+    return {name: value for name, value in record.items() if name not in POSITION}
 
 
 class MetricsLog:

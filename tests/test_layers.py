@@ -14,6 +14,7 @@ LAYERS = [
     {"web"},
     {"experiments"},
     {"api", "matching"},
+    {"trackers", "notebook"},
     {"training", "translator", "evaluation", "export", "report"},
     {"objectives", "checkpoint", "tracking", "verdict", "onnx_model"},
     {"model"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -33,6 +33,7 @@ def train(
     starts: int | None = None,
     anchors: Path | None = None,
     stop_when_stalled: Annotated[bool, Parameter(negative="")] = False,
+    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or go on with a run.
@@ -68,13 +69,15 @@ def train(
         the rest checks the relation.
     stop_when_stalled
         Stop once no better score has come for two fifths of the budget.
+    track
+        Tell a tracker as well, any number of times: tensorboard (into RUN/tensorboard) or wandb.
     settings
         part.option=value, any number of times, as --set training.batch_size=32.
     """
     given = {"preset": preset, "image_size": image_size, "seed": seed, "starts": starts, "anchors": anchors}
     chosen = {name: value for name, value in given.items() if value is not None}
     wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
-    changes = {"steps": steps, "minutes": minutes, "settings": wanted}
+    changes = {"steps": steps, "minutes": minutes, "settings": wanted, "track": track or ()}
     if resume is None:
         return report_outcome(_start(a, b, out, {**chosen, **changes}))
     if a or b or out or chosen:
@@ -192,8 +195,9 @@ class Display:
 
 def losses_line(record: dict[str, Any]) -> str:
     """The losses of a metrics record on one line."""
-    fixed = ("step", "images_seen", "elapsed_seconds", "images_per_second")
-    return "  ".join(f"{name} {value:.3f}" for name, value in record.items() if name not in fixed)
+    from discogan.tracking import losses
+
+    return "  ".join(f"{name} {value:.3f}" for name, value in losses(record).items())
 
 
 def _clock(seconds: float) -> str:

@@ -24,6 +24,7 @@ from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
 from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import figure_rows, score_rows, setting_rows, verdict_words
+from discogan.tracking import losses
 from discogan.verdict import ARROWS
 
 SHOWN = 12
@@ -165,8 +166,7 @@ def _samples(summary: Summary) -> list[tuple[str, Picture]]:
 
 def _charts(summary: Summary) -> list[tuple[str, str]]:
     """Titles and curves: the losses by kind, and what is said without pairs."""
-    fixed = {"step", "images_seen", "elapsed_seconds", "images_per_second"}
-    names = [name for name in (summary.metrics[-1] if summary.metrics else {}) if name not in fixed]
+    names = list(losses(summary.metrics[-1])) if summary.metrics else []
     rivals = [name for name in names if name.startswith(("adversarial", "discriminator"))]
     charts = (("Generators against discriminators", rivals), ("Other losses", [n for n in names if n not in rivals]))
     made = [(title, curves(series(summary.metrics, of), title)) for title, of in charts]

@@ -83,11 +83,12 @@ def _go_on(
         run.create({**description, "config": config.to_dict()})
     trainer = Trainer(config, run, data, observer)
     outcome = trainer.fit()
-    if outcome.ended == "interrupted":
-        return outcome
-    verdict = _conclude(trainer)
-    write_json(run.path / "verdict.json", verdict.to_dict())
-    return replace(outcome, verdict=verdict)
+    if outcome.ended != "interrupted":
+        verdict = _conclude(trainer)
+        write_json(run.path / "verdict.json", verdict.to_dict())
+        outcome = replace(outcome, verdict=verdict)
+    observer.on_end(outcome)
+    return outcome
 
 
 def _conclude(trainer: Trainer) -> Verdict:

@@ -105,7 +105,8 @@ class Trainer:
 
     def _report(self, record: dict[str, Any] | None) -> StepReport:
         step, seconds = self.progress.step, self.progress.elapsed_seconds
-        return StepReport(step, step * self.config.training.batch_size, seconds, self._fraction(), record)
+        seen = step * self.config.training.batch_size
+        return StepReport(step, seen, seconds, self._fraction(), record, self.run.path)
 
     def _score(self) -> bool:
         """Look at the run without pairs, keep it where it is the best so far; whether it has stalled."""
@@ -164,7 +165,8 @@ class Trainer:
         step = self.progress.step
         unfinished = self.run.samples / f".step-{step:06d}.png"
         draw_sheet(rows, f"step {step:,}").save(unfinished)
-        unfinished.replace(self.run.samples / f"step-{step:06d}.png")
+        finished = unfinished.replace(self.run.samples / f"step-{step:06d}.png")
+        self.observer.on_samples(finished, step)
 
     def _sample_rows(self, networks: torch.nn.ModuleDict, one: str, other: str) -> list[tuple[str, list[Pixels]]]:
         store = self.data.a if one == "A" else self.data.b

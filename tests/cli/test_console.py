@@ -14,7 +14,7 @@ RECORD = {"step": 25, "images_seen": 400, "elapsed_seconds": 2.0, "images_per_se
 
 
 def report(step, seconds, record=None):
-    return StepReport(step, 16 * step, seconds, step / 100, record)
+    return StepReport(step, 16 * step, seconds, step / 100, record, Path("run"))
 
 
 def direction(top_1):

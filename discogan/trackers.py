@@ -1,0 +1,118 @@
+"""Losses, samples and settings for the trackers that people have open; metrics.jsonl is written in any case."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from discogan.checkpoint import Progress
+from discogan.config import Config
+from discogan.errors import unknown_choice
+from discogan.extras import import_extra
+from discogan.tracking import losses
+from discogan.training import Alarm, Observer, Outcome, StepReport
+
+
+class TensorBoard(Observer):
+    """Event files in RUN/tensorboard: ``tensorboard --logdir RUN``."""
+
+    def __init__(self) -> None:
+        import_extra("tensorboard", "track", "TensorBoard tracking")
+        self._writer: Any = None
+
+    def on_start(self, run: Path, config: Config, progress: Progress) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._close()
+        # What a killed run wrote beyond its checkpoint is dropped, as from metrics.jsonl.
+        self._writer = SummaryWriter(run / "tensorboard", purge_step=progress.step + 1)
+        lines = [f"    {name} = {value}" for name, value in config.flat().items()]
+        self._writer.add_text("config", "\n".join(lines), progress.step)
+
+    def on_step(self, report: StepReport) -> None:
+        for name, value in _numbers(report).items():
+            self._writer.add_scalar(name, value, report.step)
+
+    def on_samples(self, file: Path, step: int) -> None:
+        self._writer.add_image("samples", _pixels(file), step, dataformats="HWC")
+
+    def on_alarm(self, alarm: Alarm) -> None:
+        self._writer.add_text(f"alarm/{alarm.kind}", alarm.message)
+
+    def on_end(self, outcome: Outcome) -> None:
+        if outcome.verdict:
+            self._writer.add_text("verdict", f"{outcome.verdict.word}: {outcome.verdict.because}", outcome.step)
+            self._writer.add_scalar("verdict/score", outcome.verdict.score, outcome.step)
+        self._close()
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+class WeightsAndBiases(Observer):
+    """A run of the project ``discogan`` (WANDB_PROJECT names another); WANDB_MODE=offline keeps it on this machine."""
+
+    def __init__(self) -> None:
+        self._wandb = import_extra("wandb", "track", "Weights & Biases tracking")
+        self._run: Any = None
+
+    def on_start(self, run: Path, config: Config, progress: Progress) -> None:
+        if self._run is not None:
+            self._run.finish()
+        # The same folder is the same run, so that a resumed one goes on where it stopped.
+        identity = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+        settings = self._wandb.Settings(silent=True)
+        self._run = self._wandb.init(
+            project=None if "WANDB_PROJECT" in os.environ else "discogan",
+            name=run.name,
+            id=identity,
+            resume="allow",
+            dir=str(run),
+            config=config.flat(),
+            settings=settings,
+        )
+
+    def on_step(self, report: StepReport) -> None:
+        if numbers := _numbers(report):
+            self._run.log(numbers, step=report.step)
+
+    def on_samples(self, file: Path, step: int) -> None:
+        self._run.log({"samples": self._wandb.Image(_pixels(file))}, step=step)
+
+    def on_alarm(self, alarm: Alarm) -> None:
+        self._run.alert(title=alarm.kind, text=alarm.message)
+
+    def on_end(self, outcome: Outcome) -> None:
+        if outcome.verdict:
+            self._run.summary.update({"verdict": outcome.verdict.word, "score": outcome.verdict.score})
+        self._run.finish()
+        self._run = None
+
+
+TRACKERS: dict[str, Callable[[], Observer]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+
+
+def build_tracker(name: str) -> Observer:
+    """The tracker called ``name``; raises ``ConfigError`` for another name, or where its library is missing."""
+    if name not in TRACKERS:
+        raise unknown_choice("tracker", name, TRACKERS)
+    return TRACKERS[name]()
+
+
+def _numbers(report: StepReport) -> dict[str, float]:
+    """The losses and the speed at a logged step; nothing between them."""
+    record = report.record
+    return {**losses(record), "images_per_second": record["images_per_second"]} if record else {}
+
+
+def _pixels(file: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(file) as sheet:
+        return np.asarray(sheet.convert("RGB"))
