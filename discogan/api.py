@@ -11,6 +11,7 @@ from discogan import training
 from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
+from discogan.hub import fetch, is_hub_name
 from discogan.report import write_report
 from discogan.trackers import build_tracker
 from discogan.training import Observer, Observers, Outcome, StepCallback, StepReport
@@ -88,8 +89,11 @@ def _reported(outcome: Outcome) -> Outcome:
 
 
 def load(run: str | Path, device: str = "auto") -> Translator:
-    """The translator of a run folder (its best checkpoint) or of one checkpoint folder."""
-    return Translator.load(run, device)
+    """What translates: of a run (its best checkpoint), one checkpoint, an exported ONNX file, or a run on the Hub.
+
+    ``run`` is a path or, where nothing here has that name, user/name on the Hugging Face Hub. Raises ``RunError``.
+    """
+    return Translator.load(fetch(str(run)) if is_hub_name(run) else run, device)
 
 
 def resolve_config(

@@ -182,17 +182,22 @@ def read_tensors(checkpoint: Path, name: str) -> State:
         raise RunError(f"{file} cannot be read ({error}); use another checkpoint of the run.") from error
 
 
+def best_checkpoint(run: RunFolder) -> Path:
+    """The folder itself where it is a checkpoint, else the best of a run, else its newest; raises ``RunError``."""
+    places = [place for place in (run.path, run.path / "best") if (place / "progress.json").exists()]
+    checkpoint = places[0] if places else run.last_checkpoint()
+    if checkpoint is None:
+        run.describe()
+        raise RunError(f"{run.path} has no checkpoint yet; train on with discogan train --resume {run.path}.")
+    return checkpoint
+
+
 def load_model(path: str | Path, device: torch.device) -> tuple[TranslationModel, Config]:
     """The networks of a run's best checkpoint, or of the checkpoint folder given, in evaluation mode.
 
     The newest where none was scored yet.
     """
-    folder = Path(path)
-    places = [place for place in (folder, folder / "best") if (place / "progress.json").exists()]
-    checkpoint = places[0] if places else RunFolder(folder).last_checkpoint()
-    if checkpoint is None:
-        _read_description(folder)
-        raise RunError(f"{folder} has no checkpoint yet; train on with discogan train --resume {folder}.")
+    checkpoint = best_checkpoint(RunFolder(path))
     config = Config.from_dict(_read_description(checkpoint)["config"])
     model = build_model(config)
     for name in NETWORKS:

@@ -14,7 +14,7 @@ LAYERS = [
     {"web"},
     {"experiments"},
     {"api", "matching"},
-    {"trackers", "notebook"},
+    {"trackers", "notebook", "hub"},
     {"training", "translator", "evaluation", "export", "report"},
     {"objectives", "checkpoint", "tracking", "verdict", "onnx_model"},
     {"model"},

@@ -18,6 +18,7 @@ from discogan.cli.evaluate import evaluate
 from discogan.cli.export import export
 from discogan.cli.info import info, list_parts
 from discogan.cli.match import match
+from discogan.cli.push import push
 from discogan.cli.report import compare, report
 from discogan.cli.reproduce import reproduce
 from discogan.cli.serve import serve
@@ -31,7 +32,9 @@ app = App(
     version=discogan.__version__,
     help_format="plaintext",
 )
-for command in (train, translate, match, chain, evaluate, report, compare, export, serve, reproduce, data, demo, info):
+WORK = (train, translate, match, chain, evaluate, reproduce, demo, data)
+RESULTS = (report, compare, info, export, serve, push)
+for command in (*WORK, *RESULTS):
     app.command(command)
 app.command(list_parts, name="list")
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, select_autoescape
 
 
 def render(template: str, **values: object) -> str:
@@ -13,4 +13,5 @@ def render(template: str, **values: object) -> str:
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("discogan.pages", "templates")
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    escaped = select_autoescape()  # Pages, not model cards.
+    return Environment(loader=loader, autoescape=escaped, trim_blocks=True, lstrip_blocks=True)

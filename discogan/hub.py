@@ -1,0 +1,105 @@
+"""Runs on the Hugging Face Hub: a folder of safetensors, config.json and a model card, and nothing private in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from discogan.checkpoint import NETWORKS, best_checkpoint
+from discogan.errors import RunError
+from discogan.extras import import_extra
+from discogan.files import write_json, write_text
+from discogan.pages import render
+from discogan.report.summary import Summary, read_summary
+from discogan.report.tables import figure_rows, score_rows, verdict_words
+
+NAME = re.compile(r"[\w.-]+/[\w.-]+")
+FILES = ("*.safetensors", "*.json")
+"""What loading a run needs of a repository."""
+
+
+def package(run: str | Path, folder: str | Path, licence: str = "", name: str = "USER/NAME") -> Path:
+    """Write a run as the Hub has it into ``folder``; raises ``RunError`` where the run has no checkpoint yet.
+
+    The networks of the best checkpoint, config.json without the paths and file names of this machine, the verdict and
+    scores where they are known, and README.md, a model card with samples, which calls the repository ``name``.
+    """
+    summary = read_summary(run)
+    checkpoint = best_checkpoint(summary.folder)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for network in NETWORKS:
+        shutil.copyfile(checkpoint / f"{network}.safetensors", folder / f"{network}.safetensors")
+    shutil.copyfile(checkpoint / "progress.json", folder / "progress.json")
+    write_json(folder / "config.json", _without_paths(summary.description))
+    if summary.verdict:
+        write_json(folder / "verdict.json", summary.verdict)
+    if summary.evaluation:
+        write_json(folder / "evaluation.json", {key: x for key, x in summary.evaluation.items() if key != "run"})
+    sheets = sorted(summary.folder.samples.glob("step-*.png"))
+    if sheets:
+        shutil.copyfile(sheets[-1], folder / "samples.png")
+    write_text(folder / "README.md", _card(summary, licence, name, has_samples=bool(sheets)))
+    return folder
+
+
+def push(run: str | Path, name: str, *, private: bool = False, licence: str = "") -> str:
+    """Upload a run as the repository ``name`` (user/name), made where it is not there; where to look at it.
+
+    Raises ``RunError`` where the Hub refuses or cannot be reached, and ``ConfigError`` without huggingface_hub.
+    """
+    hub = import_extra("huggingface_hub", "hub", "The Hub")
+    with TemporaryDirectory() as folder:
+        package(run, folder, licence, name)
+        try:
+            hub.create_repo(name, private=private, exist_ok=True)
+            done = hub.upload_folder(repo_id=name, folder_path=folder, commit_message=f"discogan: {Path(run).name}")
+        except Exception as error:  # Its own, its HTTP library's, and the network's.
+            raise RunError(f"The Hub did not take {name} ({_brief(error)}); log in with: hf auth login.") from error
+    return str(done).partition("/tree/")[0]
+
+
+def is_hub_name(run: str | Path) -> bool:
+    """Whether this is user/name rather than something on this machine."""
+    return isinstance(run, str) and NAME.fullmatch(run) is not None and not Path(run).exists()
+
+
+def fetch(name: str) -> Path:
+    """A repository's run in the Hub's cache, downloaded unless it is there; raises ``RunError``."""
+    hub = import_extra("huggingface_hub", "hub", "The Hub")
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=list(FILES)))
+    except Exception as error:  # As in push.
+        raise RunError(
+            f"There is no run at {name}, neither here nor on the Hub ({_brief(error)}); give a run folder or user/name."
+        ) from error
+
+
+def _without_paths(description: dict[str, Any]) -> dict[str, Any]:
+    """config.json without what belongs to this machine: folders, and the names of files that were skipped."""
+    config = description["config"]
+    data = {domain: {**description["data"][domain], "skipped": []} for domain in "ab"}
+    config = {**config, "source": {"name": "folders"}, "anchors": {**config["anchors"], "file": ""}}
+    return {**description, "config": config, "data": data}
+
+
+def _card(summary: Summary, licence: str, name: str, *, has_samples: bool) -> str:
+    return render(
+        "card.md",
+        summary=summary,
+        licence=licence,
+        name=name,
+        has_samples=has_samples,
+        verdict=verdict_words(summary),
+        figures=figure_rows(summary.verdict["figures"] if summary.verdict else {}),
+        scores=score_rows(summary.evaluation),
+        settings=json.dumps(_without_paths(summary.description)["config"], indent=2),
+    )
+
+
+def _brief(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

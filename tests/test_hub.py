@@ -1,0 +1,124 @@
+"""Runs are shared and loaded again, with nothing of this machine in them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import discogan
+from discogan import hub
+from discogan.cli import main
+from discogan.errors import RunError
+from tests.conftest import SMALL
+from tests.fake_hub import FakeHub
+
+pytest.importorskip("huggingface_hub", reason="the hub extra is not installed (pip install 'discogan[hub]')")
+
+
+@pytest.fixture(scope="session")
+def packaged(small_run, tmp_path_factory):
+    return hub.package(small_run, tmp_path_factory.mktemp("hub") / "packaged", "mit")
+
+
+def test_a_package_translates_as_the_run_does(packaged, small_run):
+    image = Image.new("RGB", (40, 40), "green")
+    ours, shared = (discogan.load(run).translate(image, "b_to_a") for run in (small_run, packaged))
+    assert np.array_equal(np.asarray(ours), np.asarray(shared))
+
+
+def test_a_package_tells_nothing_of_this_machine(packaged, domains):
+    for file in packaged.iterdir():
+        assert str(domains[0].parent).encode() not in file.read_bytes(), file.name
+
+
+def test_the_card_says_what_is_known(packaged, small_run):
+    card = (packaged / "README.md").read_text()
+    head = card.split("---")[1]
+    assert "license: mit" in head
+    assert "pipeline_tag: image-to-image" in head
+    assert json.loads((small_run / "verdict.json").read_text())["because"] in card
+    assert "13 images of A and 10 of B" in card
+    assert "samples.png" in card
+    assert (packaged / "samples.png").exists()
+    assert '"gamma": 5.0' in card
+    assert "&#" not in card, "a card is not a page"
+
+
+def test_a_run_without_a_checkpoint_cannot_be_shared(tmp_path):
+    with pytest.raises(RunError, match="There is no run"):
+        hub.package(tmp_path, tmp_path / "out")
+
+
+def in_a_process(code, fake, token="hf_right", **environment):
+    """The Hub's library reads its address once, when it is imported."""
+    known = {"HF_ENDPOINT": fake.address, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **known, **environment}, timeout=120
+    )
+
+
+def test_a_run_is_pushed_and_loaded_from_elsewhere(small_run, tmp_path):
+    with FakeHub() as fake:
+        push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands', '--licence', 'mit'])"
+        done = in_a_process(push, fake, HF_HOME=str(tmp_path / "here"))
+        assert done.returncode == 0, done.stderr
+        assert f"{fake.address}/user/hands" in done.stdout
+        stored = fake.repositories["user/hands"]
+        assert {"README.md", "config.json", "generator_ab.safetensors", "samples.png"} <= set(stored)
+        assert b'discogan.load("user/hands")' in stored["README.md"]
+        load = (
+            "import discogan, numpy; from PIL import Image;"
+            "made = discogan.load('user/hands').translate(Image.new('RGB', (32, 32), 'red'), 'a_to_b');"
+            "numpy.save('made.npy', numpy.asarray(made))"
+        )
+        done = in_a_process(f"import os; os.chdir({str(tmp_path)!r});" + load, fake, HF_HOME=str(tmp_path / "there"))
+        assert done.returncode == 0, done.stderr
+        fetched = [path for method, path in fake.asked if method == "GET" and "/resolve/" in path]
+        assert not [path for path in fetched if path.endswith((".png", ".md"))], "only what loading needs"
+    expected = discogan.load(small_run).translate(Image.new("RGB", (32, 32), "red"), "a_to_b")
+    assert np.array_equal(np.load(tmp_path / "made.npy"), np.asarray(expected))
+
+
+def test_who_may_not_push_is_told_how_to_log_in(small_run, tmp_path):
+    with FakeHub() as fake:
+        push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands'])"
+        done = in_a_process(push, fake, token="hf_wrong", HF_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "hf auth login" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_is_neither_here_nor_there_is_said_to_be(tmp_path):
+    with FakeHub() as fake:
+        code = "import discogan\ntry: discogan.load('user/nothing')\nexcept discogan.RunError as error: print(error)"
+        done = in_a_process(code, fake, HF_HOME=str(tmp_path))
+    assert "There is no run at user/nothing, neither here nor on the Hub" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [("user/name", True), ("user/name/more", False), ("name", False), ("./user/name", False), ("runs/one.x", True)],
+)
+def test_names_on_the_hub(run, expected):
+    assert hub.is_hub_name(run) is expected
+
+
+def test_what_is_here_is_not_looked_for_elsewhere(domains, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    discogan.train(*domains, out="runs/one", image_size=32, steps=1, settings=SMALL)
+    assert not hub.is_hub_name("runs/one")
+
+
+def test_push_wants_a_name_or_a_folder(small_run, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["push", str(small_run)])
+    assert end.value.code == 2
+    assert "user/name" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["push", str(small_run), "--folder", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "README.md").exists()
