@@ -4,14 +4,17 @@ Exit codes: 0 done; 2 something the user can mend, said in one sentence; 130 and
 or SIGTERM, with a checkpoint where one trains. Commands import PyTorch only once they run.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 import discogan
 from discogan.cli import console
 from discogan.cli.chain import chain
+from discogan.cli.completion import completion
 from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
@@ -37,12 +40,34 @@ RESULTS = (report, compare, info, export, serve, push)
 for command in (*WORK, *RESULTS):
     app.command(command)
 app.command(list_parts, name="list")
+app.command(completion)
+
+
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False,
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative="")] = False,
+) -> Any:
+    """Run a command.
+
+    Parameters
+    ----------
+    quiet
+        Print nothing but errors and what --json - asks for.
+    verbose
+        Show what libraries log, and where an error came from.
+    """
+    console.console.quiet = quiet
+    console.errors.verbose = verbose
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
+    return app(words, result_action="return_value")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        code = app(arguments, result_action="return_value")
+        code = app.meta(arguments, result_action="return_value")
     except DiscoGANError as error:
         code = _fail(str(error))
     except (PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
@@ -57,5 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int = 2) -> int:
+    if console.errors.verbose:
+        console.errors.print_exception()
     console.errors.print(message, style="red", highlight=False, soft_wrap=True, markup=False)
     return code

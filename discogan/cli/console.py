@@ -14,8 +14,16 @@ from rich.table import Table
 
 from discogan.wording import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, verdict_name
 
+
+class ErrorConsole(Console):
+    """Standard error, where messages and progress go."""
+
+    verbose = False
+    """Whether to say where an error came from."""
+
+
 console = Console()
-errors = Console(stderr=True)
+errors = ErrorConsole(stderr=True)
 STANDARD_OUTPUT = Path("-")
 
 
@@ -98,6 +106,6 @@ def print_azimuths(scores: Mapping[str, Any]) -> None:
 def progress_bar(description: str) -> Iterator[Progress]:
     """A bar of counted work with its remaining time; cleared when done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=errors, transient=True, disable=console.quiet) as progress:
         progress.add_task(description, total=None)
         yield progress

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from discogan.cli.console import say
+from discogan.cli.console import JsonFile, print_json_alone, say, write_result
 
 
 def export(
@@ -14,6 +14,7 @@ def export(
     format: Literal["onnx", "torch"] = "onnx",
     pixels: Literal["uint8", "float"] = "uint8",
     images: Path | None = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Write one direction as a file that runs without this package, and compare it with PyTorch on real images.
 
@@ -35,6 +36,8 @@ def export(
     """
     from discogan.export import export as write
 
+    print_json_alone(json_file)
     done = write(run, direction, out, format=format, pixels=pixels, images=images)
     difference, count = done.largest_difference, done.images
+    write_result(json_file, {"file": str(out), "images": count, "largest_difference": difference})
     say(f"{out} written; on {count} images it differs from PyTorch by at most {difference:.2g} of 255 levels")

@@ -1,9 +1,18 @@
 """``discogan list`` and ``discogan info``."""
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from discogan.cli.console import print_table
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from discogan.cli.console import JsonFile, print_json_alone, print_table, write_result
+from discogan.cli.train import losses_line
+from discogan.wording import verdict_name
+
+if TYPE_CHECKING:
+    from discogan.config import TrainingOptions
+    from discogan.report import Summary
 
 
 def list_parts() -> None:
@@ -22,7 +31,7 @@ def list_parts() -> None:
         print_table(f"{registry.kind}s", ["name", "", "options"], rows)
 
 
-def info(run: Path) -> None:
+def info(run: Path, *, json_file: JsonFile = None) -> None:
     """Say what a run is and how it stands.
 
     Parameters
@@ -30,45 +39,36 @@ def info(run: Path) -> None:
     run
         The run folder.
     """
-    from discogan.checkpoint import RunFolder, read_progress
-    from discogan.cli.train import losses_line
-    from discogan.config import Config
-    from discogan.tracking import read_metrics
+    from discogan.report import comparison, read_summary
 
-    folder = RunFolder(run)
-    description = folder.describe()
-    config = Config.from_dict(description["config"])
-    checkpoint = folder.last_checkpoint()
-    progress = read_progress(checkpoint) if checkpoint else None
-    steps, minutes = config.training.steps, config.training.minutes
-    limits = ((steps, "steps"), (minutes, "minutes"))
-    budget = " or ".join(f"{limit:,} {unit}" for limit, unit in limits if limit is not None)
-    records = read_metrics(folder.metrics)
-    rows = [
-        ["preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"],
-        *([part, _table(getattr(config, part))] for part in ("source", "objective", "generator", "discriminator")),
-        [
-            "images",
-            ", ".join(f"{d.upper()} {x['count']:,}" + _skipped(x["skipped"]) for d, x in _domains(description).items()),
-        ],
-        ["budget", budget],
-        [
-            "last checkpoint",
-            f"{checkpoint.name}, {progress.elapsed_seconds:.0f} s" if checkpoint and progress else "none yet",
-        ],
-        ["last losses", losses_line(records[-1]) if records else "none yet"],
-        ["made with", ", ".join(f"{name} {version}" for name, version in description["versions"].items())],
-    ]
-    print_table(str(run), ["", ""], rows)
+    print_json_alone(json_file)
+    print_table(str(run), ["", ""], [list(row) for row in _rows(read_summary(run))])
+    write_result(json_file, comparison([run])[0])
 
 
-def _table(table: dict[str, object]) -> str:
+def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    config, progress, metrics = summary.config, summary.progress, summary.metrics
+    yield "preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"
+    for part in ("source", "objective", "generator", "discriminator"):
+        yield part, _table(getattr(config, part))
+    domains = {domain: summary.description["data"][domain] for domain in "ab"}
+    yield "images", ", ".join(f"{name.upper()} {known['count']:,}{_skipped(known)}" for name, known in domains.items())
+    yield "budget", _budget(config.training)
+    yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none yet"
+    yield "last losses", losses_line(metrics[-1]) if metrics else "none yet"
+    if summary.verdict:
+        yield "verdict", f"{verdict_name(summary.verdict['word'])}, score {summary.verdict['score']:.2f} of 1"
+    yield "made with", ", ".join(f"{name} {version}" for name, version in summary.description["versions"].items())
+
+
+def _budget(training: TrainingOptions) -> str:
+    limits = ((training.steps, "steps"), (training.minutes, "minutes"))
+    return " or ".join(f"{limit:,} {unit}" for limit, unit in limits if limit is not None)
+
+
+def _table(table: Mapping[str, object]) -> str:
     return ", ".join([str(table["name"]), *(f"{key}={value}" for key, value in table.items() if key != "name")])
 
 
-def _domains(description: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    return {domain: description["data"][domain] for domain in "ab"}
-
-
-def _skipped(problems: list[str]) -> str:
-    return f" ({len(problems)} skipped)" if problems else ""
+def _skipped(known: Mapping[str, Any]) -> str:
+    return f" ({len(known['skipped'])} skipped)" if known["skipped"] else ""

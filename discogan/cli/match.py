@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-from discogan.cli.console import say
+from discogan.cli.console import JsonFile, print_json_alone, say, write_result
 
 
 def match(
@@ -17,6 +18,7 @@ def match(
     one_to_one: bool = False,
     sheet: Path | None = None,
     device: str = "auto",
+    json_file: JsonFile = None,
 ) -> None:
     """Find the likely counterparts in folder B of each image of folder A, by both directions' translations.
 
@@ -41,6 +43,7 @@ def match(
     """
     from discogan.matching import Matcher
 
+    print_json_alone(json_file)
     matcher = Matcher(run, a, b, device)
     matching = matcher.match(count, one_to_one)
     for problem in matching.skipped:
@@ -50,5 +53,6 @@ def match(
     sheet.parent.mkdir(parents=True, exist_ok=True)
     matcher.draw(matching, sheet)
     say(f"{len(matching.matches):,} matches written to {out}, some of them drawn in {sheet}")
+    write_result(json_file, asdict(matching))
     if matching.unmatched:
         say(f"{len(matching.unmatched):,} images of A have no counterpart of their own")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from discogan.cli.console import errors, print_verdict, say
+from discogan.cli.console import JsonFile, console, errors, print_json_alone, print_verdict, say, write_result
 from discogan.errors import ConfigError
 
 SECONDS_BETWEEN_LINES = 30
@@ -35,6 +35,7 @@ def train(
     stop_when_stalled: Annotated[bool, Parameter(negative="")] = False,
     track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    json_file: JsonFile = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or go on with a run.
 
@@ -74,18 +75,28 @@ def train(
     settings
         part.option=value, any number of times, as --set training.batch_size=32.
     """
+    print_json_alone(json_file)
     given = {"preset": preset, "image_size": image_size, "seed": seed, "starts": starts, "anchors": anchors}
     chosen = {name: value for name, value in given.items() if value is not None}
     wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
     changes = {"steps": steps, "minutes": minutes, "settings": wanted, "track": track or ()}
     if resume is None:
-        return report_outcome(_start(a, b, out, {**chosen, **changes}))
-    if a or b or out or chosen:
+        outcome = _start(a, b, out, {**chosen, **changes})
+    elif a or b or out or chosen:
         raise ConfigError(
             "--resume goes on with the run as it is; "
             "leave out folders, --out, --preset, --image-size, --seed, --starts and --anchors."
         )
-    return report_outcome(_resume(resume, changes))
+    else:
+        outcome = _resume(resume, changes)
+    write_result(json_file, outcome_facts(outcome))
+    return report_outcome(outcome)
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """How a training ended, as plain values."""
+    verdict = outcome.verdict.to_dict() if outcome.verdict else None
+    return {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
 
 
 def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, Any]) -> Outcome:
@@ -129,6 +140,7 @@ class Display:
             TextColumn("{task.fields[note]}"),
             console=errors,
             transient=True,
+            disable=console.quiet,
         )
         self._tasks: dict[str, TaskID] = {}
         self._losses = ""
@@ -163,7 +175,7 @@ class Display:
                 display._step(report)
 
             def on_alarm(self, alarm: Alarm) -> None:
-                display.say(f"Warning: {alarm.message}")
+                errors.print(f"Warning: {alarm.message}", highlight=False, soft_wrap=True, markup=False)
 
             def on_round(self, scores: Mapping[str, float]) -> None:
                 ranked = sorted(scores, key=lambda seed: -scores[seed])
@@ -174,6 +186,8 @@ class Display:
 
     def say(self, message: str) -> None:
         """A line above the bar."""
+        if console.quiet:
+            return
         self._progress.console.print(message, highlight=False, soft_wrap=True, markup=False)
 
     def _show(self, name: str, done: float, total: float, note: str) -> None:

@@ -2,5 +2,6 @@
 
 from discogan.report.comparison import comparison, write_comparison
 from discogan.report.page import write_report
+from discogan.report.summary import Summary, read_summary
 
-__all__ = ["comparison", "write_comparison", "write_report"]
+__all__ = ["Summary", "comparison", "read_summary", "write_comparison", "write_report"]

@@ -52,7 +52,7 @@ def test_the_main_job_end_to_end(domains, tmp_path):
         assert 0 <= values[direction]["top_1"] <= values[direction]["top_5"] <= 1
         assert values[direction]["chance_top_1"] == 0.1
     done = discogan("info", run)
-    for expected in ("modern, 32 px, seed 3", "step-000008", "A 13, B 10", "gamma"):
+    for expected in ("modern, 32 px, seed 3", "step 8", "A 13, B 10", "gamma"):
         assert expected in done.stdout
 
 

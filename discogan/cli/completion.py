@@ -1,0 +1,17 @@
+"""``discogan completion``."""
+
+import sys
+from typing import Literal
+
+
+def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+    """Print a script that completes commands and flags: eval "$(discogan completion bash)".
+
+    Parameters
+    ----------
+    shell
+        bash, zsh or fish.
+    """
+    from discogan.cli import app
+
+    sys.stdout.write(app.generate_completion(shell=shell))
