@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check format results clean
+.PHONY: demo test test-fast check format results docs clean
 
 demo: $(VENV)/.installed  ## Draw two domains, train for two and a half minutes, score, write a contact sheet
 	$(BIN)/discogan demo --out runs/demo
@@ -26,6 +26,10 @@ format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter w
 STUDIES := discovery verdict starts anchors small_data
 results: $(VENV)/.installed  ## The studies of docs/results.md, in hours: make results DATA=FOLDER
 	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
+
+docs: $(VENV)/.installed  ## The site, into build/site; a warning is an error
+	$(BIN)/python -c "from discogan.cli import app; open('docs/cli.md', 'w').write(app.generate_docs())"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build *.egg-info

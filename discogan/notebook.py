@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import Any
 
@@ -16,7 +17,7 @@ from discogan.training import StepReport
 class LiveFigure:
     """Losses so far beside the newest samples, drawn anew every so many seconds.
 
-    ``show`` takes a matplotlib figure; unless given, the notebook's own display replaces the one before.
+    ``show`` takes a matplotlib figure; unless given, a picture in the notebook replaces the one before.
     """
 
     def __init__(self, seconds: float = 5.0, show: Any = None) -> None:
@@ -28,7 +29,7 @@ class LiveFigure:
         """Take in a step."""
         if report.record is not None:
             self._records.append(report.record)
-        if self._records and (time.monotonic() - self._drawn > self.seconds or report.fraction >= 1):
+        if time.monotonic() - self._drawn > self.seconds or report.fraction >= 1:
             self.show(self._draw(report))
             self._drawn = time.monotonic()
 
@@ -37,10 +38,11 @@ class LiveFigure:
         figure = Figure(figsize=(12, 4) if sheets else (6, 4), layout="constrained")
         panels = figure.subplots(1, 2, width_ratios=(1, 1.4)) if sheets else [figure.subplots()]
         steps = [record["step"] for record in self._records]
-        for name in losses(self._records[-1]):
+        for name in losses(self._records[-1]) if self._records else ():
             panels[0].plot(steps, [record.get(name, float("nan")) for record in self._records], label=name)
         panels[0].set_xlabel(f"step ({report.fraction:.0%} of the budget)")
-        panels[0].legend(fontsize=7)
+        if self._records:
+            panels[0].legend(fontsize=7)
         if sheets:
             with Image.open(sheets[-1]) as sheet:
                 panels[1].imshow(sheet.convert("RGB"))
@@ -56,7 +58,11 @@ class _NotebookDisplay:
         self._handle: Any = None
 
     def __call__(self, figure: Figure) -> None:
+        # As a picture: a figure itself is drawn only where matplotlib's inline backend was chosen.
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", dpi=80)
+        picture = self._display.Image(stream.getvalue())
         if self._handle is None:
-            self._handle = self._display.display(figure, display_id=True)
+            self._handle = self._display.display(picture, display_id=True)
         else:
-            self._handle.update(figure)
+            self._handle.update(picture)

@@ -37,7 +37,7 @@ def evaluate(
     azimuth_b
         The same of B.
     metrics
-        Further metrics: coverage, fid, kid, and lpips where there are true pairs.
+        Further metrics of discogan list: coverage, fid, kid, and lpips where there are true pairs.
     inception
         Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
     against

@@ -8,18 +8,19 @@ from pathlib import Path
 from torch import Tensor
 
 from discogan.errors import ConfigError, unknown_choice
-from discogan.metrics.coverage import coverage
 from discogan.metrics.inception import fid, inception, kid
-from discogan.metrics.perceptual import lpips
+from discogan.registry import METRICS
 
-EXTRA = ("coverage", "fid", "kid", "lpips")
+OF_OTHER_THINGS = ("azimuth", "modes")
+"""Metrics that are not of translated and real images."""
 
 
 def check_extra(names: Sequence[str], paired: bool) -> None:
     """Raises ``ConfigError`` for an unknown name, and for LPIPS without true pairs."""
+    known = [name for name in METRICS.entries() if name not in OF_OTHER_THINGS]
     for name in names:
-        if name not in EXTRA:
-            raise unknown_choice("metric", name, EXTRA)
+        if name not in known:
+            raise unknown_choice("metric", name, known)
     if "lpips" in names and not paired:
         raise ConfigError("LPIPS compares true pairs; give --pairs-a and --pairs-b, or leave it out.")
 
@@ -39,5 +40,5 @@ def extra_scores(
         if name in ("fid", "kid"):
             scores |= (fid if name == "fid" else kid)(images, real, network)
         else:
-            scores |= (coverage if name == "coverage" else lpips)(images, real)
+            scores |= METRICS.get(name).build(images, real)
     return scores

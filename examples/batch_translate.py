@@ -1,0 +1,14 @@
+"""Translate a folder with a run, keeping its tree, and say what could not be read.
+
+python examples/batch_translate.py RUN FOLDER OUT
+"""
+
+import sys
+
+import discogan
+
+run, folder, out = sys.argv[1:]
+translator = discogan.load(run)
+results = translator.translate_files(folder, out, "a_to_b", original_size=True)
+for result in results:
+    print(result.target or f"skipped: {result.problem}")

@@ -1,0 +1,54 @@
+"""A method of your own: DiscoGAN's coupling with a hinge loss, beside the default, on the same images and seed.
+
+python examples/new_objective.py A B OUT [STEPS]
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch.nn.functional as F
+
+import discogan
+from discogan.losses import reconstruction
+from discogan.objectives import Objective
+from discogan.registry import OBJECTIVES
+from discogan.report import write_comparison
+
+
+@OBJECTIVES.register("hinge")
+@dataclass(frozen=True)
+class Hinge(Objective):
+    """Two coupled GANs with the hinge loss (Lim and Ye 2017)."""
+
+    reconstruction_weight: float = 5.0
+    """Weight of each round trip."""
+
+    def generator_terms(self, model, trips, step):
+        weight = self.reconstruction_weight
+        return {
+            "adversarial_a": -model.judge_a(trips.fake_a).logits.mean(),
+            "adversarial_b": -model.judge_b(trips.fake_b).logits.mean(),
+            "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, "l1"),
+            "reconstruction_b": weight * reconstruction(trips.reconstructed_b, trips.real_b, "l1"),
+        }
+
+    def discriminator_terms(self, model, trips, step):
+        return {
+            "discriminator_a": hinge(model.judge_a, trips.real_a, trips.fake_a.detach()),
+            "discriminator_b": hinge(model.judge_b, trips.real_b, trips.fake_b.detach()),
+        }
+
+
+def hinge(judge, real, fake):
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(y)))]."""
+    return F.relu(1 - judge(real).logits).mean() + F.relu(1 + judge(fake).logits).mean()
+
+
+a, b, out = sys.argv[1:4]
+steps = int(sys.argv[4]) if len(sys.argv) > 4 else 300
+for objective in ("hinge", "modern"):
+    settings = [f"objective.name={objective}"]
+    outcome = discogan.train(a, b, out=Path(out) / objective, image_size=32, steps=steps, settings=settings)
+    print(objective, outcome.verdict.word, f"{outcome.verdict.score:.2f}")
+print("Look at", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
