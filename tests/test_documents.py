@@ -2,19 +2,22 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 import discovery
-from discogan.cli import app
+from discogan.cli import app, main
 from discogan.config import preset_names
 from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.tables import markdown
 from discogan.tracking import read_metrics
+from tests.conftest import SMALL
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = ROOT / "docs" / "cli.md"
+DOCUMENTS = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {GENERATED})]
 
 
 def code_lines(document):
@@ -35,6 +38,46 @@ def test_a_documented_command_is_one_the_program_takes(command):
 
 def test_there_are_documented_commands():
     assert len(COMMANDS) >= 5
+
+
+FOLDERS = {"sketches": 0, "photos": 1, "new-sketches": 0, "test/sketches": 0, "test/photos": 1}
+"""The folders that documents speak of, and the domain that each is of here."""
+ELSEWHERE = {
+    "serve": "runs until it is stopped; tests/browser and tests/web",
+    "reproduce": "tests/experiments",
+    "data": "tests/renders",
+    "chain": "tests/cli/test_experiments.py",
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_documented_commands_run_in_their_order(document, small_run, domains, tmp_path, monkeypatch):
+    """Those that name things as a reader would; what stands in capitals is theirs to fill in."""
+    monkeypatch.chdir(tmp_path)
+    for name, domain in FOLDERS.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).symlink_to(domains[domain])
+    Path("pairs.csv").write_text("path_a,path_b\n" + "".join(f"{n:03d}.png,{n:03d}.png\n" for n in range(5)))
+    shutil.copytree(small_run, "runs/one")
+    shutil.copytree(small_run, "runs/two")
+    for line in code_lines(document):
+        if not re.match(r"(\S*/)?discogan ", line) or re.search(r"\b[A-Z]{2,}\b|\b[AB]\b", line):
+            continue
+        words = shlex.split(line)[1:]
+        if words[0] not in ELSEWHERE:
+            run_quickly(words)
+
+
+def run_quickly(words):
+    """A documented command, with a training of two steps in place of its minutes and in a fresh run."""
+    if words[0] == "train" and "--resume" not in words:
+        shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
+    if "--minutes" in words:
+        words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "8", "--image-size", "32"]
+        words += [word for setting in SMALL for word in ("--set", setting)]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0, words
 
 
 def test_make_targets_in_documents_exist():
