@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check format results docs clean
+.PHONY: demo test test-fast check format results bench docs clean
 
 demo: $(VENV)/.installed  ## Draw two domains, train for two and a half minutes, score, write a contact sheet
 	$(BIN)/discogan demo --out runs/demo
@@ -22,6 +22,9 @@ check: $(VENV)/.installed  ## Formatter, linter, strict types, import layers
 format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter want them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed  ## How fast it is, beside a plain restatement and the processor's peak; about ten minutes alone on the machine
+	$(BIN)/python benchmarks/speed.py
 
 STUDIES := discovery verdict starts anchors small_data
 results: $(VENV)/.installed  ## The studies of docs/results.md, in hours: make results DATA=FOLDER

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from discogan.config import Config
+from discogan.devices import place
 from discogan.errors import RunError
 from discogan.files import sync, write_json, write_text
 from discogan.model import TranslationModel, build_model
@@ -202,7 +203,7 @@ def load_model(path: str | Path, device: torch.device) -> tuple[TranslationModel
     model = build_model(config)
     for name in NETWORKS:
         load_network(getattr(model, name), read_tensors(checkpoint, name), checkpoint)
-    return model.to(device).eval(), config
+    return place(model, device).eval(), config
 
 
 def load_network(network: nn.Module, state: State, checkpoint: Path) -> None:
@@ -229,6 +230,10 @@ def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State) -> N
             index, name = key.removeprefix(prefix + ".").split(".")
             state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter, values in optimiser.state.items():
+        # Fused steps walk through memory, so moments must be laid out as what they belong to is.
+        same = {name: value for name, value in values.items() if value.shape == parameter.shape}
+        values.update({name: torch.empty_like(parameter).copy_(value) for name, value in same.items()})
 
 
 def _step_of(checkpoint: Path) -> int:

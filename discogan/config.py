@@ -81,6 +81,8 @@ class TrainingOptions:
     """bf16 multiplies in bfloat16 and keeps weights in float32; auto takes it where the processor has it."""
     device: str = "auto"
     """auto takes CUDA, then Apple's MPS, then the CPU; or a device's name, as cuda:1."""
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
+    """Order of images and weights in memory; auto is channels_last on CPUs and CUDA, where convolutions like it."""
     threads: int = 0
     """CPU threads; 0 leaves PyTorch's own choice."""
     clock: Literal["wall", "processor"] = "wall"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 
 from discogan.errors import ConfigError
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -42,6 +45,18 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "bf16" or (precision == "auto" and has_bf16(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def memory_format(device: torch.device, name: str = "auto") -> torch.memory_format:
+    """The order of images (N, C, H, W) in memory: ``channels_last``, ``contiguous`` or ``auto``, by the device."""
+    last = name == "channels_last" or (name == "auto" and device.type in ("cpu", "cuda"))
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def place(network: Network, device: torch.device, format_name: str = "auto") -> Network:
+    """The network on the device, its weights in the order that ``memory_format`` names."""
+    placed: Network = network.to(device, memory_format=memory_format(device, format_name))  # type: ignore[call-overload]
+    return placed
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ class PixelRange:
 
     def encode(self, pixels: Tensor) -> Tensor:
         """uint8 (N, H, W, C) in [0, 255] to float32 (N, C, H, W) in [low, high]."""
-        return pixels.permute(0, 3, 1, 2).contiguous().float().mul_((self.high - self.low) / 255).add_(self.low)
+        return pixels.permute(0, 3, 1, 2).float().mul_((self.high - self.low) / 255).add_(self.low)
 
     def decode(self, images: Tensor) -> Tensor:
         """Float (N, C, H, W) to the nearest uint8 (N, H, W, C), clipped to [0, 255]."""

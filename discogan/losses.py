@@ -13,6 +13,12 @@ from torch import Tensor
 
 from discogan.errors import unknown_choice
 
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Float32 in place of a half precision: losses take differences, for which bfloat16's eight bits are too few."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 # Adversarial --------------------------------------------------------------------------------------
 
 
@@ -68,7 +74,9 @@ def feature_matching(real_features: list[Tensor], fake_features: list[Tensor]) -
     In the official DiscoGAN code, not in the paper. No pairing: only the batch means are compared.
     """
     pairs = zip(real_features, fake_features, strict=True)
-    return torch.stack([(real.float().mean(0) - fake.float().mean(0)).square().mean() for real, fake in pairs]).sum()
+    return torch.stack(
+        [(at_least_float32(real).mean(0) - at_least_float32(fake).mean(0)).square().mean() for real, fake in pairs]
+    ).sum()
 
 
 # Reconstruction -----------------------------------------------------------------------------------

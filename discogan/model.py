@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from discogan.config import Config, Table
 from discogan.errors import ConfigError
 from discogan.images import PIXEL_RANGES, PixelRange, Pixels
+from discogan.losses import at_least_float32
 from discogan.networks import Judgement, Shape
 from discogan.registry import DISCRIMINATORS, GENERATORS, Registry
 
@@ -126,8 +127,7 @@ class TranslationModel(nn.Module):
 
 
 def _precise(judgement: Judgement) -> Judgement:
-    """Losses take differences of logits, for which bfloat16's eight bits are too few."""
-    return judgement._replace(logits=judgement.logits.float())
+    return judgement._replace(logits=at_least_float32(judgement.logits))
 
 
 def build_model(config: Config, shapes: tuple[Shape, Shape] | None = None) -> TranslationModel:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from discogan.checkpoint import load_model
 from discogan.config import Config
-from discogan.devices import pick_device
+from discogan.devices import own_state, pick_device
 from discogan.errors import ConfigError, DataError
 from discogan.images import (
     SUFFIXES,
@@ -143,24 +143,44 @@ class Translator:
         targets = target_paths(files, Path(out))
         if {path.resolve() for path in targets} & {path.resolve() for path, _ in files}:
             raise DataError(f"Results in {out} would overwrite their own inputs; give another folder.")
+        jobs = [(path, target) for (path, _), target in zip(files, targets, strict=True)]
+        batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         results: list[FileResult] = []
-        with ThreadPoolExecutor() as pool:
-            pairs = iter(zip((path for path, _ in files), targets, strict=True))
-            while batch := list(islice(pairs, batch_size)):
-                opened = list(pool.map(self._open, [path for path, _ in batch], [direction] * len(batch)))
-                good = [image for image in opened if isinstance(image, Image.Image)]
-                translated = iter(self._translate(good, direction, round_trip, original_size))
-                results += list(pool.map(_save, batch, opened, _aligned(opened, translated)))
+        # Each core takes a batch from its files to its files: cores that share a batch wait for one another.
+        with own_state(threads=1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            translate = partial(
+                self._translate_batch, direction=direction, round_trip=round_trip, original_size=original_size
+            )
+            for done in pool.map(translate, batches):
+                results += done
                 if on_file:
                     on_file(len(results), len(files))
         return results
 
-    def _open(self, path: Path, direction: str) -> Image.Image | str:
-        """The decoded image, or the sentence that says why it cannot be."""
+    def _translate_batch(
+        self, jobs: Sequence[tuple[Path, Path]], direction: str, round_trip: bool, original_size: bool
+    ) -> list[FileResult]:
+        opened = [self._open(source, direction) for source, _ in jobs]
+        good = [image for image in opened if isinstance(image, Prepared)]
+        made = iter(self._run(good, direction, round_trip) if good else ())
+        return [
+            FileResult(source, None, image)
+            if isinstance(image, str)
+            else self._save(source, target, next(made), image.size if original_size else None)
+            for (source, target), image in zip(jobs, opened, strict=True)
+        ]
+
+    def _open(self, path: Path, direction: str) -> Prepared | str:
+        """The image as the networks take it, or the sentence that says why it cannot be read."""
         try:
-            return self._decode(path, direction)
+            return self.prepare(path, direction)
         except DataError as error:
             return str(error)
+
+    def _save(self, source: Path, target: Path, made: Pixels, size: tuple[int, int] | None) -> FileResult:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.finish(made, size).save(target)
+        return FileResult(source, target)
 
     def _decode(self, source: Path | Image.Image, direction: str) -> Image.Image:
         data = self.config.data
@@ -173,12 +193,15 @@ class Translator:
         if not images:
             return []
         prepared = [self.prepare(image, direction) for image in images]
-        pixels = self.translate_pixels(np.stack([image.pixels for image in prepared]), direction, round_trip)
+        pixels = self._run(prepared, direction, round_trip)
         sizes = [image.size if original_size else None for image in prepared]
         return [self.finish(image, size) for image, size in zip(pixels, sizes, strict=True)]
 
-    def prepare(self, image: Image.Image, direction: str) -> Prepared:
-        """The image as the networks take it; raises ``DataError`` where it cannot be decoded."""
+    def _run(self, images: Sequence[Prepared], direction: str, round_trip: bool) -> Pixels:
+        return self.translate_pixels(np.stack([image.pixels for image in images]), direction, round_trip)
+
+    def prepare(self, image: Path | Image.Image, direction: str) -> Prepared:
+        """A file or an image as the networks take it; raises ``DataError`` where it cannot be decoded."""
         data = self.config.data
         upright = self._decode(image, direction)
         return Prepared(to_pixels(fit_image(upright, data.image_size, data.fit, data.background)), upright.size)
@@ -234,16 +257,3 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
         out / (f"{relative}.png" if name in taken else f"{name}.png")
         for name, (_, relative) in zip(plain, files, strict=True)
     ]
-
-
-def _aligned(opened: Sequence[Image.Image | str], translated: Iterator[Image.Image]) -> list[Image.Image | None]:
-    return [next(translated) if isinstance(image, Image.Image) else None for image in opened]
-
-
-def _save(paths: tuple[Path, Path], opened: Image.Image | str, result: Image.Image | None) -> FileResult:
-    source, target = paths
-    if result is None:
-        return FileResult(source, None, str(opened))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    result.save(target)
-    return FileResult(source, target)

@@ -68,7 +68,7 @@ def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
 
 def test_a_model_is_safetensors_and_json_alone(small_run):
     suffixes = {path.suffix for path in small_run.rglob("*") if path.is_file() and path.name not in (".lock", "last")}
-    assert suffixes == {".json", ".jsonl", ".png", ".safetensors"}
+    assert suffixes == {".html", ".json", ".jsonl", ".png", ".safetensors"}
 
 
 def test_loading_never_unpickles(small_run, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -131,6 +131,7 @@ def test_damaged_exif_does_not_spoil_a_good_image(tmp_path):
     assert decode_image(tmp_path / "x.jpg", 3).size == (4, 2)
 
 
+@settings(deadline=None)  # A damaged header may promise an image that takes a while.
 @given(
     st.integers(0, 400),
     st.binary(min_size=1, max_size=8),

@@ -1,18 +1,22 @@
 """What the commands print with: tables, progress bars, messages."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from discogan.wording import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, verdict_name
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class ErrorConsole(Console):
@@ -105,6 +109,8 @@ def print_azimuths(scores: Mapping[str, Any]) -> None:
 @contextmanager
 def progress_bar(description: str) -> Iterator[Progress]:
     """A bar of counted work with its remaining time; cleared when done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=console.quiet) as progress:
         progress.add_task(description, total=None)

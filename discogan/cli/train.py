@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from discogan.cli.console import JsonFile, console, errors, print_json_alone, print_verdict, say, write_result
 from discogan.errors import ConfigError
@@ -16,6 +15,8 @@ SECONDS_BETWEEN_LINES = 30
 """How often a line is printed where there is no terminal to draw a bar on."""
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from discogan.training import Alarm, Outcome, StepReport
 
 
@@ -134,6 +135,8 @@ class Display:
     """Live progress of a training; where there is no terminal, a line now and then."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

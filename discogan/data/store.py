@@ -10,6 +10,7 @@ Both are written to a temporary name first: a store that exists is whole.
 
 import hashlib
 import json
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -35,6 +36,10 @@ FORMAT = 1
 BROKEN_LIMIT = 0.05
 CHUNK = 64
 Progress = Callable[[int, int], None]
+
+
+LARGE = 2**30
+"""Bytes from which a store may not stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,16 @@ def open_store(
         listing.parent.mkdir(parents=True, exist_ok=True)
         write_text(listing, key)
     index = json.loads((folder / "index.json").read_text())
-    return ImageStore(np.load(folder / "pixels.npy", mmap_mode="r"), index["names"], index["skipped"], key)
+    return ImageStore(map_pixels(folder / "pixels.npy"), index["names"], index["skipped"], key)
+
+
+def map_pixels(file: Path) -> Pixels:
+    """An array on disk as if it were in memory; of one too large to stay there, only what is asked for is read."""
+    pixels: Pixels = np.load(file, mmap_mode="r")
+    if pixels.nbytes >= LARGE and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+        # Shuffled images have no neighbours: reading ahead would fetch a hundred times what is needed.
+        pixels.base.madvise(mmap.MADV_RANDOM)
+    return pixels
 
 
 def decode_record(record: Record, decoding: Decoding) -> Pixels:

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from discogan.config import require
-from discogan.losses import gradient_penalty, reconstruction, relativistic_discriminator, relativistic_generator
+from discogan.losses import (
+    at_least_float32,
+    gradient_penalty,
+    reconstruction,
+    relativistic_discriminator,
+    relativistic_generator,
+)
 from discogan.model import RoundTrips, TranslationModel
 from discogan.networks import Judgement
 from discogan.objectives import Objective, Terms
@@ -59,7 +65,7 @@ class Modern(Objective):
 
     def _penalised(self, domain: str, judge: Callable[[Tensor], Judgement], real: Tensor, fake: Tensor) -> Terms:
         # Second derivatives lose too much in bfloat16, so this step is in float32 throughout.
-        real, fake = real.detach().float().requires_grad_(), fake.detach().float().requires_grad_()
+        real, fake = (at_least_float32(images.detach()).requires_grad_() for images in (real, fake))
         with torch.autocast(real.device.type, enabled=False):
             real_logits, fake_logits = judge(real).logits, judge(fake).logits
             penalty = gradient_penalty(real_logits, real) + gradient_penalty(fake_logits, fake)

@@ -12,7 +12,7 @@ from torch import Tensor
 from discogan import devices
 from discogan.checkpoint import State, load_network, load_optimiser_state, optimiser_state, read_tensors
 from discogan.config import Config
-from discogan.losses import reconstruction
+from discogan.losses import at_least_float32, reconstruction
 from discogan.model import averaged_copy, build_model, update_average
 from discogan.networks import Shape
 from discogan.objectives import Terms, build_objective
@@ -29,7 +29,8 @@ class Learner:
         self.config = config
         self.device = devices.pick_device(options.device)
         devices.seed_step(config.seed, -1)
-        self.model = build_model(config, shapes).to(self.device).train()
+        self._format = devices.memory_format(self.device, options.memory_format)
+        self.model = devices.place(build_model(config, shapes), self.device, options.memory_format).train()
         self.generators, self.discriminators = self.model.generators, self.model.discriminators
         self.average = averaged_copy(self.generators) if options.ema_decay else None
         self.objective = build_objective(config.objective)
@@ -49,6 +50,7 @@ class Learner:
         devices.seed_step(self.config.seed, step)
         self._set_learning_rate(step)
         steps_generators = self.objective.steps_generators(step)
+        real_a, real_b = self._ordered(real_a), self._ordered(real_b)
         trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
         terms: Terms = {}
         if self.objective.steps_discriminators(step):
@@ -61,13 +63,17 @@ class Learner:
             with self._autocast():
                 generator_terms = self.objective.generator_terms(self.model, trips, step)
                 if anchors is not None:
-                    generator_terms |= self._anchor_terms(*anchors)
+                    generator_terms |= self._anchor_terms(*map(self._ordered, anchors))
             _descend(self.generator_optimiser, generator_terms)
             self.discriminators.requires_grad_(True)
             terms |= generator_terms
             if self.average is not None:
                 update_average(self.average, self.generators, self.config.training.ema_decay, step)
         return {name: term.detach() for name, term in terms.items()}
+
+    def _ordered(self, batch: Tensor) -> Tensor:
+        """Images in the order in memory that the networks are in; data of another shape as they are."""
+        return batch.contiguous(memory_format=self._format) if batch.ndim == 4 else batch
 
     def _set_learning_rate(self, step: int) -> None:
         options = self.config.training
@@ -120,7 +126,7 @@ class Learner:
 
 def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> None:
     optimiser.zero_grad()
-    torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack([at_least_float32(term) for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 

@@ -1,0 +1,116 @@
+"""Plain eager restatements of two training loops, as one would write them first: what the speed is compared with.
+
+Float32, contiguous tensors, PyTorch's default Adam, every pass of the method computed in every step, no freezing. They
+share the networks' classes and first weights with what they are compared with, so the losses must come out the same.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from discogan.config import Config
+from discogan.model import TranslationModel
+
+Step = Callable[[Tensor, Tensor, int], dict[str, float]]
+
+
+def official_step(model: TranslationModel, config: Config) -> Step:
+    """SKTBrain/DiscoGAN's loop: four generator passes, both discriminators, all losses, then one of two optimisers."""
+    generators, discriminators = _optimisers(model, config)
+
+    def step(real_a: Tensor, real_b: Tensor, number: int) -> dict[str, float]:
+        rate = 0.01 if number < 10_000 else 0.5
+        fake_b, fake_a = model.generator_ab(real_a), model.generator_ba(real_b)
+        back_a, back_b = model.generator_ba(fake_b), model.generator_ab(fake_a)
+        judged = {
+            "b": (model.discriminator_b(real_b), model.discriminator_b(fake_b)),
+            "a": (model.discriminator_a(real_a), model.discriminator_a(fake_a)),
+        }
+        losses: dict[str, Tensor] = {}
+        for domain, (real, fake) in judged.items():
+            pairs = zip(real.features, fake.features, strict=True)
+            matching = sum((one.mean(0) - other.mean(0)).square().mean() for one, other in pairs)
+            losses[f"adversarial_{domain}"] = (1 - rate) * 0.1 * F.softplus(-fake.logits).mean()
+            losses[f"feature_matching_{domain}"] = (1 - rate) * 0.9 * matching
+            losses[f"discriminator_{domain}"] = 0.5 * (F.softplus(-real.logits).mean() + F.softplus(fake.logits).mean())
+        losses["reconstruction_a"] = rate * F.mse_loss(back_a, real_a)
+        losses["reconstruction_b"] = rate * F.mse_loss(back_b, real_b)
+        which = number % 3 == 0
+        _descend(discriminators if which else generators, losses, which, model)
+        return {name: loss.item() for name, loss in losses.items() if name.startswith("discriminator") == which}
+
+    return step
+
+
+def modern_step(model: TranslationModel, config: Config) -> Step:
+    """What ``modern`` computes: a step of the discriminators, then one of the generators, each with its own passes."""
+    generators, discriminators = _optimisers(model, config)
+    gamma = float(config.objective["gamma"])
+
+    def discriminate(real_a: Tensor, real_b: Tensor, number: int) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        fakes = model.generator_ba(real_b).detach(), model.generator_ab(real_a).detach()
+        sides = (("a", model.discriminator_a, real_a), ("b", model.discriminator_b, real_b))
+        for (domain, judge, real), fake in zip(sides, fakes, strict=True):
+            real, fake = real.clone().requires_grad_(), fake.requires_grad_()
+            real_logits, fake_logits = judge(real).logits, judge(fake).logits
+            losses[f"discriminator_{domain}"] = _pairwise(fake_logits, real_logits)
+            if number % 4 == 0:
+                norms = [_norm(real_logits, real), _norm(fake_logits, fake)]
+                losses[f"penalty_{domain}"] = gamma / 2 * 4 * (norms[0] + norms[1])
+        return losses
+
+    def generate(real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
+        fake_b, fake_a = model.generator_ab(real_a), model.generator_ba(real_b)
+        back_a, back_b = model.generator_ba(fake_b), model.generator_ab(fake_a)
+        judge_a, judge_b = model.discriminator_a, model.discriminator_b
+        return {
+            "adversarial_a": _pairwise(judge_a(real_a).logits, judge_a(fake_a).logits),
+            "adversarial_b": _pairwise(judge_b(real_b).logits, judge_b(fake_b).logits),
+            "reconstruction_a": 5 * F.l1_loss(back_a, real_a),
+            "reconstruction_b": 5 * F.l1_loss(back_b, real_b),
+        }
+
+    def step(real_a: Tensor, real_b: Tensor, number: int) -> dict[str, float]:
+        for group in (*generators.param_groups, *discriminators.param_groups):
+            group["lr"] = config.training.learning_rate * (1 + number / config.training.decay_steps) ** -0.5
+        losses = discriminate(real_a, real_b, number)
+        _descend(discriminators, losses, True, model)
+        made = generate(real_a, real_b)
+        _descend(generators, made, False, model)
+        return {name: loss.item() for name, loss in (losses | made).items()}
+
+    return step
+
+
+def _pairwise(below: Tensor, above: Tensor) -> Tensor:
+    return F.softplus(below[None] - above[:, None]).mean()
+
+
+def _norm(logits: Tensor, images: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+def _optimisers(model: TranslationModel, config: Config) -> Sequence[torch.optim.Adam]:
+    options = config.training
+
+    def adam(networks: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(
+            networks.parameters(),
+            lr=options.learning_rate,
+            betas=(options.beta1, options.beta2),
+            weight_decay=options.weight_decay,
+        )
+
+    return adam(model.generators), adam(model.discriminators)
+
+
+def _descend(optimiser: torch.optim.Adam, losses: dict[str, Tensor], which: bool, model: TranslationModel) -> None:
+    """Every gradient that the losses reach is computed, also those that nobody steps by."""
+    model.zero_grad()
+    chosen = [loss for name, loss in losses.items() if name.startswith(("discriminator", "penalty")) == which]
+    torch.stack(chosen).sum().backward()
+    optimiser.step()

@@ -1,0 +1,357 @@
+"""How fast it is, beside a plain restatement and beside what the processor can do; a row in results.jsonl.
+
+    make bench
+    python benchmarks/speed.py [--only official modern ...] [--turns 7]
+
+Variants of one comparison take turns within one process, a few steps at a time, so that whatever else the machine does
+meets all of them; a ratio is the median over the turns. The peak is that of products of 2048x2048 matrices, measured in
+the same turns. FLOPs are PyTorch's own count of what our step runs (two for a multiplication with its addition).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+import discogan
+from discogan.config import Config, load_config
+from discogan.data import folder_records
+from discogan.data.batches import UnpairedBatches
+from discogan.data.store import Decoding, map_pixels, open_store
+from discogan.devices import has_bf16, own_state, pick_device
+from discogan.model import TranslationModel
+from discogan.training import made_with
+from discogan.training.learner import Learner
+from reference import modern_step, official_step
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+Row = dict[str, Any]
+PLAIN = {"official": official_step, "modern": modern_step}
+CYCLE = {"official": 3, "modern": 4}
+"""Steps after which a schedule repeats."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--turns", type=int, default=7)
+    arguments = parser.parse_args()
+    row: Row = {"date": date.today().isoformat(), **made_with()}
+    for name in arguments.only:
+        with own_state():
+            row[name] = PARTS[name](arguments.turns)
+        print(name, json.dumps(row[name], indent=2), flush=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def training(preset: str, size: int, turns: int, settings: tuple[str, ...] = ()) -> Row:
+    """Plain float32, ours in float32 and, where the processor has it, in bfloat16, taking turns."""
+    config = load_config(preset, image_size=size, settings=settings)
+    precisions = ["float32", *(["bf16"] if has_bf16(pick_device()) else [])]
+    learners = {name: Learner(with_precision(preset, size, settings, name)) for name in precisions}
+    steps: dict[str, Callable[..., Any]] = {f"ours {name}": learner.step for name, learner in learners.items()}
+    row: Row = {"batch_size": config.training.batch_size}
+    if preset in PLAIN:
+        steps = {"plain float32": PLAIN[preset](build(config), config), **steps}
+        row["loss_difference"] = loss_difference(preset, size)
+    real_a, real_b = images(config, 0)
+    cycle = CYCLE.get(preset, 1)
+    row["gflop_a_step"] = count_gflop(lambda: run(steps["ours float32"], real_a, real_b, cycle)) / cycle
+    seconds: dict[str, list[float]] = {name: [] for name in (*steps, "matmul float32", "matmul bf16")}
+    for _ in range(turns):
+        for name, step in steps.items():
+            seconds[name].append(timed(lambda step=step: run(step, real_a, real_b, cycle)) / cycle)
+        for precision in precisions:
+            seconds[f"matmul {precision}"].append(matmul_seconds(precision))
+    return row | summarise(seconds, row, config)
+
+
+def summarise(seconds: dict[str, list[float]], row: Row, config: Config) -> Row:
+    """Images of each domain a second, ratios to plain, shares of the peak; medians over the turns."""
+    shown: Row = {}
+    for name in [name for name in seconds if name.startswith(("plain", "ours"))]:
+        shown[f"{name}: images/s"] = round(config.training.batch_size / statistics.median(seconds[name]), 1)
+        if name.startswith("ours"):
+            peak, work = seconds[f"matmul {name.removeprefix('ours ')}"], row["gflop_a_step"] / MATMUL_GFLOP
+            shares = [work * best / own for own, best in zip(seconds[name], peak, strict=True)]
+            shown[f"{name}: share of the matrix-product peak"] = round(statistics.median(shares), 3)
+            if "plain float32" in seconds:
+                ratios = [plain / own for plain, own in zip(seconds["plain float32"], seconds[name], strict=True)]
+                shown[f"{name}: times plain"] = round(statistics.median(ratios), 2)
+    for name in [name for name in seconds if name.startswith("matmul") and seconds[name]]:
+        shown[f"{name}, GFLOP/s"] = round(MATMUL_GFLOP / statistics.median(seconds[name]), 1)
+    return shown
+
+
+def with_precision(preset: str, size: int, settings: tuple[str, ...], precision: str) -> Config:
+    return load_config(preset, image_size=size, settings=(*settings, f"training.precision={precision}"))
+
+
+def images(config: Config, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch of each domain, smooth enough to be learned from."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, config.training.batch_size, 3, 8, 8)
+    coarse = torch.rand(shape, generator=generator).flatten(0, 1)
+    real = torch.nn.functional.interpolate(coarse, size=config.data.image_size, mode="bilinear")
+    a, b = real.chunk(2)
+    return a.contiguous(), b.contiguous()
+
+
+def loss_difference(preset: str, size: int, steps: int = 30) -> float:
+    """The largest relative difference of any loss over the first steps from the same weights, narrow and in float64.
+
+    In float32 the two part after a few steps, as any two ways of rounding do: Adam's first steps have the sign of each
+    gradient, however small.
+    """
+    config = load_config(preset, image_size=size, settings=NARROW)
+    learner, plain = Learner(config), PLAIN[preset](build(config).double(), config)
+    learner.model.double()
+    worst = 0.0
+    for number in range(steps):
+        batch = [real.double() for real in images(config, number)]
+        expected, told = plain(*batch, number), learner.step(*batch, number)
+        for name, value in expected.items():
+            worst = max(worst, abs(told[name].item() - value) / max(abs(value), 1e-12))
+    return worst
+
+
+NARROW = ("generator.width=8", "discriminator.width=8", "training.batch_size=4", "training.ema_decay=0.0")
+
+
+def build(config: Config) -> TranslationModel:
+    """The networks that a learner of this configuration begins with, as PyTorch makes them."""
+    return Learner(config).model.to(memory_format=torch.contiguous_format)
+
+
+def run(step: Callable[..., Any], real_a: torch.Tensor, real_b: torch.Tensor, count: int) -> None:
+    for number in range(count):
+        step(real_a, real_b, number)
+
+
+def count_gflop(call: Callable[[], Any]) -> float:
+    with FlopCounter() as counter:
+        call()
+    return counter.total / 1e9
+
+
+class FlopCounter(TorchDispatchMode):
+    """PyTorch's formulas without its module tracker, which does not bear gradients of gradients."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+SIDE = 2048
+MATMUL_GFLOP = 2 * SIDE**3 / 1e9
+
+
+def matmul_seconds(precision: str) -> float:
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    one = torch.ones(SIDE, SIDE, dtype=kind)
+    one @ one
+    return min(timed(lambda: one @ one) for _ in range(4))
+
+
+def timed(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+# Everything else ----------------------------------------------------------------------------------
+
+
+def translation(turns: int) -> Row:
+    """A folder against the network alone at its best batch size, and one image through ``Translator``."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_jpegs(folder / "a", 1000, 64)
+        run_folder = short_run(folder)
+        translator = discogan.load(run_folder)
+        pixels = np.random.default_rng(0).integers(0, 256, (1000, 64, 64, 3), dtype=np.uint8)
+        network = {
+            size: statistics.median(
+                timed(lambda size=size: translator.model.translate_pixels(pixels, "a_to_b", size)) for _ in range(3)
+            )
+            for size in (8, 32, 128)
+        }
+        files, busy = [], []
+        for _ in range(turns):
+            with cores_busy() as measured:
+                files.append(timed(lambda: translator.translate_files(folder / "a", folder / "out", "a_to_b")))
+            busy.append(measured[0])
+        image = Image.fromarray(pixels[0])
+        translator.translate(image, "a_to_b")
+        alone = [timed(lambda: translator.translate(image, "a_to_b")) for _ in range(50)]
+    best = min(network.values())
+    return {
+        "network alone, images/s by batch size": {size: round(1000 / seconds, 1) for size, seconds in network.items()},
+        "folder, images/s": round(1000 / statistics.median(files), 1),
+        "folder: share of the network's best": round(best / statistics.median(files), 2),
+        "folder: cores busy": round(statistics.median(busy), 2),
+        "one image, ms": round(1000 * statistics.median(alone), 2),
+    }
+
+
+def preparation(turns: int) -> Row:
+    """JPEGs of 256 pixels into a store: images a second, and the share of the cores' time that was used."""
+    count = 10_000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_jpegs(folder / "a", count, 256)
+        rates, busy = [], []
+        for turn in range(min(turns, 3)):
+            cache = folder / str(turn)
+            with cores_busy() as measured:
+                seconds = timed(
+                    lambda cache=cache: open_store(folder_records(folder / "a"), Decoding(64, 3), cache=cache)
+                )
+            rates.append(count / seconds)
+            busy.append(measured[0])
+    return {"images/s": round(statistics.median(rates), 1), "cores busy": round(statistics.median(busy), 2)}
+
+
+def startup(turns: int) -> Row:
+    """Seconds from a cold start of the interpreter: the help, and one image translated."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_jpegs(folder / "a", 8, 64)
+        run_folder = short_run(folder)
+        image = ["translate", run_folder, folder / "a" / "00000.jpg", "--direction", "a_to_b", "--out", folder / "out"]
+        commands = {"help": ["--help"], "translate one image": image}
+        seconds = {
+            name: [timed(lambda words=words: discogan_command(words)) for _ in range(turns)]
+            for name, words in commands.items()
+        }
+    return {f"{name}, s": round(statistics.median(times), 2) for name, times in seconds.items()}
+
+
+def many_images(turns: int) -> Row:
+    """Steps of ``modern`` at 64 px on stores of a thousand and of a million images, in turns; resident memory after."""
+    with tempfile.TemporaryDirectory() as name:
+        learner = Learner(load_config("modern", image_size=64))
+        loops = {count: loop(learner, Path(name), count) for count in (1_000, 1_000_000)}
+        for step in loops.values():
+            step()
+        seconds: dict[int, list[float]] = {count: [] for count in loops}
+        waiting: list[float] = []
+        for _ in range(turns):
+            for count, step in loops.items():
+                seconds[count].append(timed(step))
+                waiting.append(step.data_seconds / seconds[count][-1])  # type: ignore[attr-defined]
+    ratios = [many / few for few, many in zip(*seconds.values(), strict=True)]
+    status = Path("/proc/self/status").read_text() if Path("/proc/self/status").exists() else ""
+    anonymous = [int(line.split()[1]) / 1e6 for line in status.splitlines() if line.startswith("RssAnon")]
+    return {
+        "step time, a million images over a thousand": round(statistics.median(ratios), 3),
+        "share of the time that waits for data": round(statistics.median(waiting), 4),
+        "resident, GB, mapped pages included": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "resident, GB, own": round(anonymous[0], 2) if anonymous else None,
+    }
+
+
+class loop:  # noqa: N801 - called like a function, and remembers how long it waited
+    """Four training steps on a mapped store of so many images (sparse: it takes no room on disk)."""
+
+    def __init__(self, learner: Learner, folder: Path, count: int) -> None:
+        files = [folder / f"{count}-{side}.npy" for side in "ab"]
+        for file in files:
+            np.lib.format.open_memmap(file, "w+", np.uint8, (count, 64, 64, 3))
+        stores = [map_pixels(file) for file in files]
+        self.learner = learner
+        self.batches = UnpairedBatches(stores[0], stores[1], learner.config.training.batch_size, seed=0)
+        self.position, self.data_seconds = 0, 0.0
+
+    def __call__(self) -> None:
+        self.data_seconds = 0.0
+        for number in range(4):
+            started = time.perf_counter()
+            batch = self.batches.batch(self.position)
+            encode = self.learner.model.pixel_range.encode
+            real = [encode(torch.from_numpy(pixels)) for pixels in batch]
+            self.data_seconds += time.perf_counter() - started
+            self.learner.step(real[0], real[1], number)
+            self.position += 1
+
+
+@contextmanager
+def cores_busy() -> Iterator[list[float]]:
+    """The share of all cores' time that this process and its children used."""
+
+    def used() -> float:
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    measured: list[float] = []
+    before, started = used(), time.perf_counter()
+    yield measured
+    measured.append((used() - before) / (time.perf_counter() - started) / (os.cpu_count() or 1))
+
+
+def write_jpegs(folder: Path, count: int, side: int) -> None:
+    """Noisy gradients, of which a few hundred are different."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    bodies = []
+    for _ in range(min(count, 200)):
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((side, side))
+        coarse.save(folder / "one.jpg", quality=90)
+        bodies.append((folder / "one.jpg").read_bytes())
+    (folder / "one.jpg").unlink()
+    for number in range(count):
+        # The number behind the image makes the file's content its own.
+        (folder / f"{number:05}.jpg").write_bytes(bodies[number % len(bodies)] + str(number).encode())
+
+
+def short_run(folder: Path) -> Path:
+    """A run of ``modern`` at 64 pixels after one step: its networks are as quick as trained ones."""
+    write_jpegs(folder / "b", 8, 64)
+    discogan.train(folder / "a", folder / "b", out=folder / "run", image_size=64, steps=1)
+    return folder / "run"
+
+
+def discogan_command(words: list[Any]) -> None:
+    subprocess.run([sys.executable, "-m", "discogan", *map(str, words)], check=True, capture_output=True)
+
+
+PARTS: dict[str, Callable[[int], Row]] = {
+    "official": lambda turns: training("official", 64, max(3, turns // 2)),
+    "modern": lambda turns: training("modern", 64, turns),
+    "modern 32 px": lambda turns: training("modern", 32, turns),
+    "modern 128 px": lambda turns: training("modern", 128, turns),
+    "cyclegan": lambda turns: training("cyclegan", 64, max(3, turns // 2)),
+    "translation": translation,
+    "preparation": preparation,
+    "start-up": startup,
+    "many images": many_images,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What makes it fast changes nothing; and the counts that the benchmark rests on."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import speed
+from discogan.api import resume, train
+from discogan.checkpoint import RunFolder
+from discogan.config import load_config
+from discogan.data import store
+from discogan.devices import memory_format
+from discogan.training.learner import Learner
+from tests.conftest import SMALL
+
+
+@pytest.mark.parametrize("preset", ["official", "modern"])
+def test_the_losses_are_those_of_a_plain_restatement_over_thirty_steps(preset):
+    assert speed.loss_difference(preset, 32) < 1e-8
+
+
+def test_the_comparison_sees_another_loss(monkeypatch):
+    def another(made, real):
+        return 1.001 * (made - real).square().mean()
+
+    monkeypatch.setattr("discogan.objectives.official.reconstruction", another)
+    assert speed.loss_difference("official", 32, steps=2) > 5e-4
+
+
+def test_flops_are_two_for_each_multiplication():
+    images, weights = torch.ones(2, 3, 8, 8), torch.ones(5, 3, 4, 4, requires_grad=True)
+    forward = 2 * 2 * 5 * 4 * 4 * 3 * 16
+    assert speed.count_gflop(lambda: torch.nn.functional.conv2d(images, weights, stride=2, padding=1)) == forward / 1e9
+    both = speed.count_gflop(lambda: torch.nn.functional.conv2d(images, weights, stride=2, padding=1).sum().backward())
+    assert both == 2 * forward / 1e9, "the images need no gradient"
+
+
+def test_a_penalty_step_counts_the_gradients_of_gradients():
+    learner = Learner(load_config("modern", image_size=32, settings=speed.NARROW))
+    batch = speed.images(learner.config, 0)
+    with_penalty, without = (speed.count_gflop(lambda n=n: learner.step(*batch, n)) for n in (0, 1))
+    assert with_penalty > 1.2 * without
+
+
+def weights_after(domains, out, **settings):
+    given = [f"training.{name}={value}" for name, value in settings.items()]
+    train(*domains, out=out, image_size=32, steps=3, settings=(*SMALL, *given))
+    return RunFolder(out).last_checkpoint()
+
+
+def test_the_order_in_memory_is_an_option_and_changes_rounding_alone(domains, tmp_path):
+    first = weights_after(domains, tmp_path / "last", memory_format="channels_last")
+    second = weights_after(domains, tmp_path / "contiguous", memory_format="contiguous")
+    for name in ("generator_ab", "discriminator_a"):
+        one, other = (load_file(checkpoint / f"{name}.safetensors") for checkpoint in (first, second))
+        assert all(torch.allclose(one[key].float(), other[key].float(), atol=5e-3) for key in one)
+    assert memory_format(torch.device("mps")) is torch.contiguous_format
+
+
+def test_moments_are_laid_out_as_what_they_belong_to_after_a_resume(domains, tmp_path):
+    train(*domains, out=tmp_path / "run", image_size=32, steps=3, settings=SMALL)
+    learner = Learner(load_config("modern", image_size=32, settings=SMALL))
+    learner.restore(RunFolder(tmp_path / "run").last_checkpoint())
+    for optimiser in (learner.generator_optimiser, learner.discriminator_optimiser):
+        for parameter, moments in optimiser.state.items():
+            assert moments["exp_avg"].stride() == parameter.stride()
+    resume(tmp_path / "run", steps=4)
+
+
+def test_a_store_too_large_for_memory_is_not_read_ahead(tmp_path, monkeypatch):
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("this system does not tell how memory is mapped")
+    file = tmp_path / "pixels.npy"
+    np.save(file, np.zeros((300, 32, 32, 3), np.uint8))
+
+    def advised(pixels):
+        entry = Path("/proc/self/smaps").read_text().partition(str(file))[2]
+        assert pixels.shape == (300, 32, 32, 3)
+        return " rr " in entry.partition("VmFlags:")[2].partition("\n")[0] + " "
+
+    small = store.map_pixels(file)
+    assert not advised(small)
+    del small
+    monkeypatch.setattr(store, "LARGE", 1)
+    assert advised(store.map_pixels(file))
+
+
+def test_the_results_of_the_benchmark_are_kept_with_their_machine():
+    rows = speed.RESULTS.read_text().splitlines()
+    assert rows
+    for row in map(json.loads, rows):
+        assert row["machine"]["cores"]
+        assert row["versions"]["torch"]
+        assert {"official", "modern"} <= row.keys()
+
+
+def test_the_command_line_of_the_benchmark(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--only", "nothing"])
+    with pytest.raises(SystemExit):
+        speed.main()
+    assert "start-up" in capsys.readouterr().err
