@@ -185,6 +185,20 @@ def timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
+def training_table(row: Row) -> list[str]:
+    """The lines of docs/performance.md for the training parts of a row."""
+    lines = []
+    for part in [part for part in row if isinstance(row[part], dict) and "gflop_a_step" in row[part]]:
+        preset, _, size = part.partition(" ")
+        own = row[part]
+        cells = [f"`{preset}`, {size.removesuffix(' px') or 64}, {own['batch_size']}"]
+        cells += [str(own.get(f"{name}: images/s", "")) for name in ("plain float32", "ours float32")]
+        cells.append(str(own.get("ours float32: times plain", "")))
+        cells.append(f"{own['ours float32: share of the matrix-product peak']:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 # Everything else ----------------------------------------------------------------------------------
 
 

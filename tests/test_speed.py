@@ -99,6 +99,13 @@ def test_the_results_of_the_benchmark_are_kept_with_their_machine():
         assert {"official", "modern"} <= row.keys()
 
 
+def test_the_table_of_performance_is_that_of_the_last_row():
+    document = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
+    lines = speed.training_table(json.loads(speed.RESULTS.read_text().splitlines()[-1]))
+    assert len(lines) == 5
+    assert [line for line in lines if line.replace("|  |", "| |").removesuffix("|") not in document] == []
+
+
 def test_the_command_line_of_the_benchmark(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["speed.py", "--only", "nothing"])
     with pytest.raises(SystemExit):
