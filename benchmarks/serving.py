@@ -1,6 +1,6 @@
 """Many requests at once against a served run: none lost or wrong, how long they wait, and what batching costs.
 
-    python benchmarks/serving.py RUN IMAGES [--requests 500] [--connections 500]
+    python benchmarks/serving.py RUN IMAGES [--requests 500] [--repeats 3]
 
 Starts ``discogan serve`` in a process of its own, sends the images of a folder in turn, all at once, and compares each
 answer with ``Translator``. The throughput stands beside that of ``Translator.translate_files`` on the same images

@@ -1,4 +1,4 @@
-"""How fast it is, beside a plain restatement and beside what the processor can do; a row in results.jsonl.
+"""How fast it is, beside a plain restatement and beside what the processor can do; all of it is a row in results.jsonl.
 
     make bench
     python benchmarks/speed.py [--only official modern ...] [--turns 7]
@@ -35,7 +35,7 @@ import discogan
 from discogan.config import Config, load_config
 from discogan.data import folder_records
 from discogan.data.batches import UnpairedBatches
-from discogan.data.store import Decoding, map_pixels, open_store
+from discogan.data.store import Decoding, expect_random_access, open_store
 from discogan.devices import has_bf16, own_state, pick_device
 from discogan.model import TranslationModel
 from discogan.training import made_with
@@ -59,8 +59,9 @@ def main() -> None:
         with own_state():
             row[name] = PARTS[name](arguments.turns)
         print(name, json.dumps(row[name], indent=2), flush=True)
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    if arguments.only == list(PARTS):
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(row) + "\n")
 
 
 # Training -----------------------------------------------------------------------------------------
@@ -298,7 +299,7 @@ class loop:  # noqa: N801 - called like a function, and remembers how long it wa
         files = [folder / f"{count}-{side}.npy" for side in "ab"]
         for file in files:
             np.lib.format.open_memmap(file, "w+", np.uint8, (count, 64, 64, 3))
-        stores = [map_pixels(file) for file in files]
+        stores = [expect_random_access(np.load(file, mmap_mode="r")) for file in files]
         self.learner = learner
         self.batches = UnpairedBatches(stores[0], stores[1], learner.config.training.batch_size, seed=0)
         self.position, self.data_seconds = 0, 0.0

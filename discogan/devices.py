@@ -59,6 +59,10 @@ def place(network: Network, device: torch.device, format_name: str = "auto") -> 
     return placed
 
 
+_depth = 0
+"""How many ``own_state`` are entered, one inside the other."""
+
+
 @contextlib.contextmanager
 def own_state(threads: int = 0) -> Iterator[None]:
     """Compute with ``threads`` CPU threads (0: as it is) and without denormals, then leave PyTorch as it was found.
@@ -66,14 +70,18 @@ def own_state(threads: int = 0) -> Iterator[None]:
     Denormals slow a CPU down by orders of magnitude and carry nothing; but flushing them is a property of
     the process, and so are the random state and the threads, which belong to the caller.
     """
+    global _depth
     threads_before = torch.get_num_threads()
     with torch.random.fork_rng():
         torch.set_num_threads(threads or threads_before)
         torch.set_flush_denormal(True)
+        _depth += 1
         try:
             yield
         finally:
-            torch.set_flush_denormal(False)
+            _depth -= 1
+            # Inside of another, as in a callback of a training, the outer one's state goes on.
+            torch.set_flush_denormal(_depth > 0)
             torch.set_num_threads(threads_before)
 
 

@@ -23,6 +23,7 @@ from discogan.errors import ConfigError, DataError, RunError
 from discogan.extras import import_extra
 from discogan.images import PixelRange, Pixels
 from discogan.model import TranslationModel, check_direction
+from discogan.objectives import build_objective
 from discogan.onnx_model import METADATA, OnnxModel
 
 Format = Literal["onnx", "torch"]
@@ -76,10 +77,13 @@ def export(
         raise ConfigError(f"Pixels are uint8 or float, not {pixels}.")
     file = _checked_name(Path(file), format)
     model, config = load_model(run, torch.device("cpu"))
+    if direction not in build_objective(config.objective).directions:
+        raise ConfigError(f"{run} has not learned {direction}; its objective trains the other direction alone.")
     real = real_images(config, direction, Path(images) if images else None)
     generator = model.generator_ab if direction == "a_to_b" else model.generator_ba
     network = Uint8Generator(generator, model.pixel_range).eval() if pixels == "uint8" else generator
-    sample = torch.from_numpy(real[:2]) if pixels == "uint8" else model.pixel_range.encode(torch.from_numpy(real[:2]))
+    two = torch.from_numpy(real[:1].repeat(2, 0))  # A batch of one would be taken for a constant.
+    sample = two if pixels == "uint8" else model.pixel_range.encode(two)
     file.parent.mkdir(parents=True, exist_ok=True)
     unchecked = file.with_name(f".unchecked-{file.name}")
     with _quiet_exporter():

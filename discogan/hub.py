@@ -22,11 +22,14 @@ FILES = ("*.safetensors", "*.json")
 """What loading a run needs of a repository."""
 
 
-def package(run: str | Path, folder: str | Path, licence: str = "", name: str = "USER/NAME") -> Path:
+def package(
+    run: str | Path, folder: str | Path, licence: str = "", name: str = "USER/NAME", samples: bool = False
+) -> Path:
     """Write a run as the Hub has it into ``folder``; raises ``RunError`` where the run has no checkpoint yet.
 
     The networks of the best checkpoint, config.json without the paths and file names of this machine, the verdict and
-    scores where they are known, and README.md, a model card with samples, which calls the repository ``name``.
+    scores where they are known, and README.md, a model card that calls the repository ``name``. ``samples`` adds a
+    sheet of images that it trained on, beside their translations.
     """
     summary = read_summary(run)
     checkpoint = best_checkpoint(summary.folder)
@@ -40,23 +43,25 @@ def package(run: str | Path, folder: str | Path, licence: str = "", name: str = 
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
         write_json(folder / "evaluation.json", {key: x for key, x in summary.evaluation.items() if key != "run"})
-    sheets = sorted(summary.folder.samples.glob("step-*.png"))
+    sheets = sorted(summary.folder.samples.glob("step-*.png")) if samples else []
     if sheets:
         shutil.copyfile(sheets[-1], folder / "samples.png")
     write_text(folder / "README.md", _card(summary, licence, name, has_samples=bool(sheets)))
     return folder
 
 
-def push(run: str | Path, name: str, *, private: bool = False, licence: str = "") -> str:
+def push(run: str | Path, name: str, *, private: bool = False, licence: str = "", samples: bool = False) -> str:
     """Upload a run as the repository ``name`` (user/name), made where it is not there; where to look at it.
 
     Raises ``RunError`` where the Hub refuses or cannot be reached, and ``ConfigError`` without huggingface_hub.
     """
     hub = import_extra("huggingface_hub", "hub", "The Hub")
     with TemporaryDirectory() as folder:
-        package(run, folder, licence, name)
+        package(run, folder, licence, name, samples)
         try:
             hub.create_repo(name, private=private, exist_ok=True)
+            if private and not hub.model_info(name).private:
+                raise RunError("it is there already, and public; make it private first or take another name")
             done = hub.upload_folder(repo_id=name, folder_path=folder, commit_message=f"discogan: {Path(run).name}")
         except Exception as error:  # Its own, its HTTP library's, and the network's.
             raise RunError(f"The Hub did not take {name} ({_brief(error)}); log in with: hf auth login.") from error
@@ -65,7 +70,9 @@ def push(run: str | Path, name: str, *, private: bool = False, licence: str = ""
 
 def is_hub_name(run: str | Path) -> bool:
     """Whether this is user/name rather than something on this machine."""
-    return isinstance(run, str) and NAME.fullmatch(run) is not None and not Path(run).exists()
+    if not isinstance(run, str) or NAME.fullmatch(run) is None:
+        return False
+    return not Path(run).exists() and not Path(run.partition("/")[0]).exists()
 
 
 def fetch(name: str) -> Path:

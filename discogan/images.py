@@ -70,7 +70,7 @@ def decode_image(source: Path | Image.Image, channels: int, background: str = "w
 
 def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
     """The first frame, upright, in 8 bits, on the background."""
-    if getattr(image, "n_frames", 1) > 1:
+    if image.tell():
         image.seek(0)
     image.load()
     image = _to_eight_bits(_upright(image))

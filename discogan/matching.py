@@ -141,13 +141,11 @@ class Counterparts:
     def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
         store = open_folder(translator.config, direction[-1], folder)
         self.names, self.pixels = store.names, store.pixels
-        real = [thumbnails(as_unit(block)) for block in _blocks(store.pixels)]
-        back = [
-            thumbnails(as_unit(translator.translate_pixels(block, opposite(direction))))
-            for block in _blocks(store.pixels)
-        ]
-        parts = [torch.cat(real), torch.cat(back)]
-        self._scales = [2**0.5 * _spread(part) for part in parts]
+        parts = [torch.cat([thumbnails(as_unit(block)) for block in _blocks(store.pixels)])]
+        if opposite(direction) in build_objective(translator.config.objective).directions:
+            back = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
+            parts.append(torch.cat([thumbnails(as_unit(block)) for block in back]))
+        self._scales = [len(parts) ** 0.5 * _spread(part) for part in parts]
         self._points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
 
     def find(self, images: Pixels, translated: Pixels, count: int) -> list[list[tuple[str, float, int]]]:
@@ -156,7 +154,7 @@ class Counterparts:
         Distances are as in ``_points``: 0 for each other's translations, about 1 for images drawn at random.
         """
         parts = [thumbnails(as_unit(translated)), thumbnails(as_unit(images))]
-        points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
+        points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=False)], 1)
         distances, rows = nearest_points(points, self._points, count)
         return [
             [(self.names[row], float(distance), int(row)) for distance, row in zip(*pair, strict=True)]

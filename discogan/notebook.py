@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import time
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from discogan.extras import import_extra
 from discogan.tracking import losses
 from discogan.training import StepReport
 
@@ -54,7 +54,7 @@ class _NotebookDisplay:
     """Shows a figure in the place of the one before."""
 
     def __init__(self) -> None:
-        self._display = import_extra("IPython.display", "track", "A live figure")
+        self._display = importlib.import_module("IPython.display")  # A notebook has it.
         self._handle: Any = None
 
     def __call__(self, figure: Figure) -> None:

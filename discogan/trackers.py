@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,15 @@ class WeightsAndBiases(Observer):
     def on_start(self, run: Path, config: Config, progress: Progress) -> None:
         if self._run is not None:
             self._run.finish()
-        # The same folder is the same run, so that a resumed one goes on where it stopped.
-        identity = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+        # Kept in the run, so that a resumed one goes on where it stopped and another in its place does not.
+        identity = run / "wandb-id"
+        if not identity.exists():
+            identity.write_text(secrets.token_hex(8))
         settings = self._wandb.Settings(silent=True)
         self._run = self._wandb.init(
             project=None if "WANDB_PROJECT" in os.environ else "discogan",
             name=run.name,
-            id=identity,
+            id=identity.read_text(),
             resume="allow",
             dir=str(run),
             config=config.flat(),

@@ -7,9 +7,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -30,7 +32,7 @@ from discogan.images import (
     to_pixels,
     unfit_image,
 )
-from discogan.model import check_direction, opposite
+from discogan.model import TranslationModel, check_direction, opposite
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -66,6 +68,7 @@ class Translator:
     def __init__(self, model: PixelModel, config: Config) -> None:
         self.model = model
         self.config = config
+        self._turn = Lock()
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto") -> Translator:
@@ -147,7 +150,9 @@ class Translator:
         batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         results: list[FileResult] = []
         # Each core takes a batch from its files to its files: cores that share a batch wait for one another.
-        with own_state(threads=1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        cores = os.cpu_count() or 1
+        workers = min(cores, len(batches))
+        with own_state(threads=cores // workers), ThreadPoolExecutor(workers) as pool:
             translate = partial(
                 self._translate_batch, direction=direction, round_trip=round_trip, original_size=original_size
             )
@@ -198,7 +203,14 @@ class Translator:
         return [self.finish(image, size) for image, size in zip(pixels, sizes, strict=True)]
 
     def _run(self, images: Sequence[Prepared], direction: str, round_trip: bool) -> Pixels:
-        return self.translate_pixels(np.stack([image.pixels for image in images]), direction, round_trip)
+        pixels = np.stack([image.pixels for image in images])
+        # A GPU takes one batch at a time: more would only want memory, and Apple's bears no second thread.
+        with self._turn if self._on_accelerator else nullcontext():
+            return self.translate_pixels(pixels, direction, round_trip)
+
+    @property
+    def _on_accelerator(self) -> bool:
+        return isinstance(self.model, TranslationModel) and next(self.model.parameters()).device.type != "cpu"
 
     def prepare(self, image: Path | Image.Image, direction: str) -> Prepared:
         """A file or an image as the networks take it; raises ``DataError`` where it cannot be decoded."""

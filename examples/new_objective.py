@@ -45,10 +45,16 @@ def hinge(judge, real, fake):
     return F.relu(1 - judge(real).logits).mean() + F.relu(1 + judge(fake).logits).mean()
 
 
-a, b, out = sys.argv[1:4]
-steps = int(sys.argv[4]) if len(sys.argv) > 4 else 300
-for objective in ("hinge", "modern"):
-    settings = [f"objective.name={objective}"]
-    outcome = discogan.train(a, b, out=Path(out) / objective, image_size=32, steps=steps, settings=settings)
-    print(objective, outcome.verdict.word, f"{outcome.verdict.score:.2f}")
-print("Look at", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
+def main() -> None:
+    a, b, out = sys.argv[1:4]
+    steps = int(sys.argv[4]) if len(sys.argv) > 4 else 300
+    for objective in ("hinge", "modern"):
+        settings = [f"objective.name={objective}"]
+        outcome = discogan.train(a, b, out=Path(out) / objective, image_size=32, steps=steps, settings=settings)
+        print(objective, outcome.verdict.word, f"{outcome.verdict.score:.2f}")
+    print("Look at", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
+
+
+# Processes that decode images import this file again where they are not forked.
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,8 @@ from PIL import Image
 import discogan
 from discogan import hub
 from discogan.cli import main
-from discogan.errors import RunError
+from discogan.errors import DataError, RunError
+from discogan.export import export
 from tests.conftest import SMALL
 from tests.fake_hub import FakeHub
 
@@ -21,7 +22,7 @@ pytest.importorskip("huggingface_hub", reason="the hub extra is not installed (p
 
 @pytest.fixture(scope="session")
 def packaged(small_run, tmp_path_factory):
-    return hub.package(small_run, tmp_path_factory.mktemp("hub") / "packaged", "mit")
+    return hub.package(small_run, tmp_path_factory.mktemp("hub") / "packaged", "mit", samples=True)
 
 
 def test_a_package_translates_as_the_run_does(packaged, small_run):
@@ -48,6 +49,27 @@ def test_the_card_says_what_is_known(packaged, small_run):
     assert "&#" not in card, "a card is not a page"
 
 
+def test_images_are_shared_only_on_request(small_run, tmp_path):
+    folder = hub.package(small_run, tmp_path / "out")
+    assert not list(folder.glob("*.png"))
+    assert "None of them is in this repository" in (folder / "README.md").read_text()
+
+
+def test_a_public_repository_is_not_pushed_to_as_a_private_one(small_run, tmp_path):
+    with FakeHub() as fake:
+        fake.repositories["user/hands"] = {}
+        push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands', '--private'])"
+        done = in_a_process(push, fake, HF_HOME=str(tmp_path))
+        assert done.returncode == 2
+        assert "there already, and public" in done.stderr
+        assert fake.repositories["user/hands"] == {}
+
+
+def test_a_run_from_the_hub_is_told_that_its_images_are_elsewhere(packaged, tmp_path):
+    with pytest.raises(DataError, match="--images DIR"):
+        export(packaged, "a_to_b", tmp_path / "model.onnx")
+
+
 def test_a_run_without_a_checkpoint_cannot_be_shared(tmp_path):
     with pytest.raises(RunError, match="There is no run"):
         hub.package(tmp_path, tmp_path / "out")
@@ -64,7 +86,8 @@ def in_a_process(code, fake, token="hf_right", **environment):
 
 def test_a_run_is_pushed_and_loaded_from_elsewhere(small_run, tmp_path):
     with FakeHub() as fake:
-        push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands', '--licence', 'mit'])"
+        words = ["push", str(small_run), "user/hands", "--licence", "mit", "--samples"]
+        push = f"from discogan.cli import main; main({words!r})"
         done = in_a_process(push, fake, HF_HOME=str(tmp_path / "here"))
         assert done.returncode == 0, done.stderr
         assert f"{fake.address}/user/hands" in done.stdout

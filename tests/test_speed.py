@@ -83,11 +83,11 @@ def test_a_store_too_large_for_memory_is_not_read_ahead(tmp_path, monkeypatch):
         assert pixels.shape == (300, 32, 32, 3)
         return " rr " in entry.partition("VmFlags:")[2].partition("\n")[0] + " "
 
-    small = store.map_pixels(file)
+    small = store.expect_random_access(np.load(file, mmap_mode="r"))
     assert not advised(small)
     del small
     monkeypatch.setattr(store, "LARGE", 1)
-    assert advised(store.map_pixels(file))
+    assert advised(store.expect_random_access(np.load(file, mmap_mode="r")))
 
 
 def test_the_results_of_the_benchmark_are_kept_with_their_machine():

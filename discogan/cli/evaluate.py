@@ -1,5 +1,6 @@
 """``discogan evaluate``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,6 @@ def evaluate(
         print_azimuths(scores["azimuth"])
     if scores["verdict"] is not None:
         print_verdict(scores["verdict"])
-    if RunFolder(run).exists:
-        write_json(RunFolder(run).evaluation, scores)
     write_result(json_file, scores)
+    if RunFolder(run).exists and os.access(run, os.W_OK):
+        write_json(RunFolder(run).evaluation, scores)

@@ -18,6 +18,7 @@ def push(
     folder: Path | None = None,
     private: Annotated[bool, Parameter(negative="")] = False,
     licence: str = "",
+    samples: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Share a run on the Hugging Face Hub, or write what would be shared into a folder.
 
@@ -34,6 +35,8 @@ def push(
         Write it here instead.
     private
         Only for those who may see it.
+    samples
+        Add a sheet of images that it trained on, with their translations: everyone will see them.
     licence
         For the model card, as mit or cc-by-4.0.
     """
@@ -42,6 +45,6 @@ def push(
     if (name is None) == (folder is None):
         raise ConfigError("Give a name on the Hub or a --folder: discogan push RUN user/name.")
     if folder is not None:
-        say(f"{hub.package(run, folder, licence)} holds what would be shared; look at its README.md")
+        say(f"{hub.package(run, folder, licence, samples=samples)} holds what would be shared; look at its README.md")
     elif name is not None:
-        say(f"Look at {hub.push(run, name, private=private, licence=licence)}")
+        say(f"Look at {hub.push(run, name, private=private, licence=licence, samples=samples)}")

@@ -18,6 +18,7 @@ def serve(
     max_waiting: int = 1024,
     max_batch: int = 64,
     seconds: float = 30.0,
+    examples: bool = True,
     device: str = "auto",
 ) -> None:
     """Put runs behind a page and an HTTP interface. Uploads stay in memory; nothing of them is kept.
@@ -44,6 +45,8 @@ def serve(
         Images that are translated together.
     seconds
         Longest time for an upload, and for its translation.
+    examples
+        Show some of the images that a run trains on, to try it with; --no-examples keeps them from visitors.
     device
         auto, cpu, cuda, mps.
     """
@@ -53,7 +56,8 @@ def serve(
     import_extra("fastapi", "web", "Serving")
     from discogan.web import Limits, create_app, load_served
 
-    served = load_served(runs, match_a, match_b, device)
+    served = load_served(runs, match_a, match_b, device, examples)
     limits = Limits(int(max_megabytes * 1e6), int(max_megapixels * 1e6), max_waiting, max_batch, seconds)
     say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
-    uvicorn.run(create_app(served, limits), host=host, port=port, log_level="warning")
+    most = 2 * max_waiting + 64  # Connections, of which some only ask for the page or wait for their upload.
+    uvicorn.run(create_app(served, limits), host=host, port=port, log_level="warning", limit_concurrency=most)

@@ -8,6 +8,7 @@ from pathlib import Path
 from discogan.config import Config
 from discogan.data import Record, build_source, folder_records
 from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.errors import DataError
 
 
 def domain_decoding(config: Config, domain: str) -> Decoding:
@@ -43,6 +44,8 @@ def open_domains(
 
         return open_records(config, domain, _limited(records, config.data.limit), progress=report)
 
+    if config.source == {"name": "folders"}:
+        raise DataError("The run came without its images: what it was trained on is not known here.")
     records_a, records_b = build_source(config.source).records()
     return opened("a", records_a), opened("b", records_b)
 

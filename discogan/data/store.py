@@ -95,12 +95,12 @@ def open_store(
         listing.parent.mkdir(parents=True, exist_ok=True)
         write_text(listing, key)
     index = json.loads((folder / "index.json").read_text())
-    return ImageStore(map_pixels(folder / "pixels.npy"), index["names"], index["skipped"], key)
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return ImageStore(pixels, index["names"], index["skipped"], key)
 
 
-def map_pixels(file: Path) -> Pixels:
-    """An array on disk as if it were in memory; of one too large to stay there, only what is asked for is read."""
-    pixels: Pixels = np.load(file, mmap_mode="r")
+def expect_random_access(pixels: Pixels) -> Pixels:
+    """The same mapped array; of one too large to stay in memory, only what is asked for will be read."""
     if pixels.nbytes >= LARGE and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         # Shuffled images have no neighbours: reading ahead would fetch a hundred times what is needed.
         pixels.base.madvise(mmap.MADV_RANDOM)

@@ -15,6 +15,7 @@ from discogan.data.domains import open_domains
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
+from discogan.objectives import build_objective
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
 from discogan.report.summary import Summary, read_summary
@@ -126,6 +127,8 @@ def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str
 
 
 def _translated(summary: Summary, way: str) -> tuple[Pixels, Pixels] | None:
+    if way not in build_objective(summary.config.objective).directions:
+        return None
     try:
         store = open_domains(summary.config)["ab".index(way[0])]
         model, _ = load_model(summary.folder.path, torch.device("cpu"))

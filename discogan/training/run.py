@@ -77,11 +77,13 @@ def _go_on(
     if not run.exists and config.training.starts > 1:
         chosen = choose_start(description, run, data, observer)
         if isinstance(chosen, Outcome):
+            observer.on_end(chosen)
             return chosen
         config = chosen
     if not run.exists:
         run.create({**description, "config": config.to_dict()})
     trainer = Trainer(config, run, data, observer)
+    (run.path / "verdict.json").unlink(missing_ok=True)  # It was of a smaller budget.
     outcome = trainer.fit()
     if outcome.ended != "interrupted":
         verdict = _conclude(trainer)

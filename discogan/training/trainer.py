@@ -12,6 +12,7 @@ from discogan import devices
 from discogan.checkpoint import NETWORKS, Progress, RunFolder, read_progress
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
+from discogan.data.store import expect_random_access
 from discogan.errors import DivergedError
 from discogan.images import Pixels, draw_sheet
 from discogan.model import TranslationModel
@@ -35,7 +36,8 @@ class Trainer:
         self.config, self.run, self.data, self.observer = config, run, data, observer
         self.learner = Learner(config)
         self.model, self.device = self.learner.model, self.learner.device
-        self.batches = UnpairedBatches(data.a.pixels, data.b.pixels, options.batch_size, config.seed, config.data.flip)
+        pixels_a, pixels_b = expect_random_access(data.a.pixels), expect_random_access(data.b.pixels)
+        self.batches = UnpairedBatches(pixels_a, pixels_b, options.batch_size, config.seed, config.data.flip)
         self.progress = Progress()
         self._pending: list[tuple[int, Terms]] = []
         self._restore()

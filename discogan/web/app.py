@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -62,6 +63,8 @@ class Model(BaseModel):
     image_size: int
     """Height and width of its images in pixels."""
     directions: list[Way]
+    round_trips: bool
+    """Whether it goes there and back."""
     verdict: str | None
     """What its training says of the relation, in a word or two."""
     examples: dict[Way, int]
@@ -151,7 +154,7 @@ async def match(
     made = await service.translate(chosen, direction, prepared.pixels)
     found = await asyncio.to_thread(folder.find, prepared.pixels[None], made[None], count)
     return [
-        Match(name=name, distance=distance, image=f"/v1/models/{chosen.name}/folders/{direction}/{row}")
+        Match(name=name, distance=distance, image=f"/v1/models/{quote(chosen.name)}/folders/{direction}/{row}")
         for name, distance, row in found[0]
     ]
 

@@ -55,8 +55,8 @@ class Batcher(Generic[Key]):
 
     @property
     def waiting(self) -> int:
-        """Images in the queue."""
-        return len(self._queue)
+        """Images in the queue whose requests still want them."""
+        return sum(not job.done.done() for job in self._queue)
 
     async def submit(self, key: Key, pixels: Pixels) -> Pixels:
         """The translation of one image, uint8 (H, W, C); raises ``BusyError`` where too many wait."""

@@ -12,6 +12,8 @@ from PIL import Image
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from discogan.config import require
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
@@ -29,6 +31,10 @@ class Limits:
     """Images that are translated together."""
     seconds: float = 30.0
     """Time an upload may take, and again its translation."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_pixels", "max_batch"):
+            require(name, getattr(self, name), at_least=1)
 
 
 async def read_image(request: Request, limits: Limits) -> Image.Image:
@@ -52,7 +58,8 @@ async def _read_bytes(request: Request, most: int) -> bytes:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return b"".join([chunk async for chunk in chunks])
     parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=8)
-    parser.spool_max_size = most + 1  # Starlette would put larger files on disk.
+    # Starlette would put larger files on disk; earlier versions know the bound by the other name.
+    parser.spool_max_size = parser.max_file_size = most + 1  # type: ignore[attr-defined]
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Served:
             "preset": self.translator.config.preset,
             "image_size": data.image_size,
             "directions": list(self.directions),
+            "round_trips": len(self.directions) == 2,
             "verdict": self.verdict,
             "examples": {way: len(images) for way, images in self.examples.items()},
             "matches": [way for way in self.directions if way in self.counterparts],
@@ -54,16 +55,19 @@ def load_served(
     folder_a: str | Path | None = None,
     folder_b: str | Path | None = None,
     device: str = "auto",
+    examples: bool = True,
 ) -> dict[str, Served]:
     """Runs and exported ONNX files by name; raises ``ConfigError`` for none or for two of a name, and ``RunError``."""
     if not runs:
         raise ConfigError("Give a run to serve: discogan serve RUN.")
     served: dict[str, Served] = {}
     for run in runs:
-        name = Path(run).resolve().stem
+        path = Path(run).resolve()
+        name = path.stem if path.suffix == ".onnx" else path.name
         if name in served:
             raise ConfigError(f"Two of the runs are called {name}; rename one of them.")
-        served[name] = _load(name, Path(run), {"a": folder_a, "b": folder_b}, device)
+        loaded = _load(name, Path(run), {"a": folder_a, "b": folder_b}, device)
+        served[name] = loaded if examples else replace(loaded, examples={})
     return served
 
 

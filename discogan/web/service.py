@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -38,6 +39,8 @@ class Service:
         self.batcher: Batcher[Kind] = Batcher(
             self._translate, limits.max_waiting, limits.max_batch, self.meters.batch_size.observe
         )
+        # Decoding wants many times the memory of an upload, so only so many are read at a time.
+        self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
     def find(self, model: str | None, direction: Way) -> Served:
@@ -58,14 +61,17 @@ class Service:
 
     async def prepare(self, request: Request, chosen: Served, direction: Way) -> Prepared:
         """The image of a request as the networks take it; 415 where it is damaged."""
-        image = await read_image(request, self.limits)
-        try:
-            return await asyncio.to_thread(chosen.translator.prepare, image, direction)
-        except DataError as error:
-            raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
+        async with self._decoding:
+            image = await read_image(request, self.limits)
+            try:
+                return await asyncio.to_thread(chosen.translator.prepare, image, direction)
+            except DataError as error:
+                raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
 
     async def translate(self, chosen: Served, direction: Way, pixels: Pixels, round_trip: bool = False) -> Pixels:
-        """uint8 (H, W, C) translated, in a batch with others; 504 where it takes too long."""
+        """uint8 (H, W, C) translated, in a batch with others; 404 where there is no way back, 504 after too long."""
+        if round_trip and len(chosen.directions) < 2:
+            raise HTTPException(404, f"{chosen.name} translates one way, so there is no round trip.")
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await self.batcher.submit(Kind(chosen.name, direction, round_trip), pixels)

@@ -14,6 +14,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 import uvicorn
 from selenium.webdriver import ActionChains, Keys
 
+from discogan.export import export
 from discogan.web import create_app, load_served
 
 DROP = """
@@ -28,9 +29,11 @@ else window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer})
 
 
 @pytest.fixture(scope="session")
-def address(small_run, sampled, domains):
-    """A server of two runs on a free port."""
-    app = create_app(load_served([small_run, sampled], *domains))
+def address(small_run, sampled, domains, tmp_path_factory):
+    """A server of two runs and an exported model on a free port."""
+    exported = tmp_path_factory.mktemp("exported") / "oneway.onnx"
+    export(small_run, "a_to_b", exported, images=domains[0])
+    app = create_app(load_served([small_run, sampled, exported], *domains))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -103,6 +106,13 @@ def test_another_model_is_chosen(page):
     page.find_element("css selector", "#model option:nth-child(2)").click()
     assert "model=best" in page.find_element("id", "curl").text
     assert "modern, 32 px" in page.find_element("id", "about").text
+
+
+def test_a_model_of_one_direction_is_shown_without_a_way_back(page, domains):
+    page.find_element("css selector", "#model option:nth-child(3)").click()
+    page.find_element("id", "file").send_keys(str(domains[0] / "004.png"))
+    wait(lambda: page.find_element("id", "output").get_property("naturalWidth") > 0)
+    assert not page.find_element("id", "back").is_displayed()
 
 
 def test_what_is_no_image_is_said_to_be_none(page, tmp_path):

@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -194,6 +195,17 @@ def test_each_described_request_is_answered_as_described(client):
             assert answer.status_code == 200
 
 
+def test_a_name_with_a_dot_is_kept_and_examples_are_hidden_on_request(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "v1.2")
+    served = load_served([tmp_path / "v1.2"], examples=False)
+    assert served["v1.2"].examples == {}
+
+
+def test_limits_of_nothing_are_refused():
+    with pytest.raises(ConfigError, match="max_batch must be at least 1"):
+        Limits(max_batch=0)
+
+
 def test_two_runs_of_one_name_are_refused(small_run):
     with pytest.raises(ConfigError, match="Two of the runs are called small"):
         load_served([small_run, small_run])
@@ -207,7 +219,9 @@ def test_one_way_runs_and_exported_files_are_served_as_such(domains, small_run, 
     served = load_served([tmp_path / "plain", tmp_path / "back.onnx"])
     with TestClient(create_app(served, LIMITS)) as client:
         assert [model["directions"] for model in client.get("/v1/models").json()] == [["a_to_b"], ["b_to_a"]]
+        assert [model["round_trips"] for model in client.get("/v1/models").json()] == [False, False]
         assert client.post("/v1/translate?direction=b_to_a", content=png()).status_code == 404
+        assert client.post(TRANSLATE + "&round_trip=true", content=png()).status_code == 404
         answer = client.post("/v1/translate?direction=b_to_a&model=back", content=png())
         assert opened(answer).size == (32, 32)
 
