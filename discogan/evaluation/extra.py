@@ -11,13 +11,13 @@ from discogan.errors import ConfigError, unknown_choice
 from discogan.metrics.inception import fid, inception, kid
 from discogan.registry import METRICS
 
-OF_OTHER_THINGS = ("azimuth", "modes")
-"""Metrics that are not of translated and real images."""
+NOT_EXTRA = ("azimuth", "diversity", "modes", "retrieval", "round_trip", "similarity", "sliced_wasserstein")
+"""Metrics that are scored in any case, or are not of translated and real images."""
 
 
 def check_extra(names: Sequence[str], paired: bool) -> None:
     """Raises ``ConfigError`` for an unknown name, and for LPIPS without true pairs."""
-    known = [name for name in METRICS.entries() if name not in OF_OTHER_THINGS]
+    known = [name for name in METRICS.entries() if name not in NOT_EXTRA]
     for name in names:
         if name not in known:
             raise unknown_choice("metric", name, known)
