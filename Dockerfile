@@ -3,9 +3,10 @@ FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 discogan
 COPY pyproject.toml README.md LICENSE constraints.txt /source/
 COPY discogan /source/discogan
-# The CPU build of PyTorch from its own index; another image for GPUs.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-    --constraint /source/constraints.txt "/source[web,export]" && rm -rf /source
+# Where pip's default build of PyTorch is for GPUs and large, --build-arg PIP_EXTRA_INDEX_URL=... names the index of CPU
+# builds that pytorch.org gives; pip reads it from the environment.
+ARG PIP_EXTRA_INDEX_URL=""
+RUN pip install --no-cache-dir --constraint /source/constraints.txt "/source[web,export]" && rm -rf /source
 USER discogan
 ENV DISCOGAN_CACHE=/tmp/discogan
 EXPOSE 8000

@@ -164,6 +164,15 @@ class Config:
         """Plain values for JSON; ``from_dict`` is its inverse."""
         return dataclasses.asdict(self)
 
+    def portable(self) -> "Config":
+        """The same without the folders of this machine, for files that go elsewhere."""
+        return replace(self, source={"name": "folders"}, anchors=replace(self.anchors, file=""))
+
+    @property
+    def knows_its_images(self) -> bool:
+        """Whether the source says where the images are; a ``portable`` one does not."""
+        return self.source != {"name": "folders"}
+
     def flat(self) -> Table:
         """Every setting by its ``part.option`` name, as ``--set`` takes it; ``preset`` and ``seed`` by their own."""
         return {

@@ -126,7 +126,7 @@ def describe(model: TranslationModel, config: Config, direction: str, pixels: Pi
         "pixels": pixels,
         "range": [model.pixel_range.low, model.pixel_range.high],
         "version": discogan.__version__,
-        "config": {**config.to_dict(), "source": {"name": "folders"}, "anchors": {}},
+        "config": config.portable().to_dict(),
     }
 
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from discogan.checkpoint import NETWORKS, best_checkpoint
+from discogan.config import Config
 from discogan.errors import RunError
 from discogan.extras import import_extra
 from discogan.files import write_json, write_text
@@ -88,10 +89,9 @@ def fetch(name: str) -> Path:
 
 def _without_paths(description: dict[str, Any]) -> dict[str, Any]:
     """config.json without what belongs to this machine: folders, and the names of files that were skipped."""
-    config = description["config"]
     data = {domain: {**description["data"][domain], "skipped": []} for domain in "ab"}
-    config = {**config, "source": {"name": "folders"}, "anchors": {**config["anchors"], "file": ""}}
-    return {**description, "config": config, "data": data}
+    config = Config.from_dict(description["config"]).portable()
+    return {**description, "config": config.to_dict(), "data": data}
 
 
 def _card(summary: Summary, licence: str, name: str, *, has_samples: bool) -> str:

@@ -54,6 +54,15 @@ def small_run(domains, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sampled_run(domains, tmp_path_factory) -> Path:
+    """A finished run of six steps with three sheets of samples."""
+    out = tmp_path_factory.mktemp("runs") / "sampled"
+    often = ("training.sample_every_steps=2", "training.score_every_steps=2")
+    train(*domains, out=out, image_size=32, steps=6, settings=(*SMALL, *often))
+    return out
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real domains that lie beside a development checkout."""
     folder = Path(__file__).parents[2] / "shared" / "data"

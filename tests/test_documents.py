@@ -60,16 +60,26 @@ def test_documented_commands_run_in_their_order(document, small_run, domains, tm
     Path("pairs.csv").write_text("path_a,path_b\n" + "".join(f"{n:03d}.png,{n:03d}.png\n" for n in range(5)))
     shutil.copytree(small_run, "runs/one")
     shutil.copytree(small_run, "runs/two")
-    for line in code_lines(document):
-        if not re.match(r"(\S*/)?discogan ", line) or re.search(r"\b[A-Z]{2,}\b|\b[AB]\b", line):
-            continue
-        words = shlex.split(line)[1:]
-        if words[0] not in ELSEWHERE:
-            run_quickly(words)
+    for words in commands_to_run(document):
+        assert exit_code_of(words) == 0, words
 
 
-def run_quickly(words):
-    """A documented command, with a training of two steps in place of its minutes and in a fresh run."""
+def commands_to_run(document):
+    """The words of each documented command that has nothing left to fill in."""
+    lines = [line for line in code_lines(document) if re.match(r"(\S*/)?discogan ", line)]
+    complete = [shlex.split(line)[1:] for line in lines if not re.search(r"\b[A-Z]{2,}\b|\b[AB]\b", line)]
+    return [words for words in complete if words[0] not in ELSEWHERE]
+
+
+def test_documents_have_commands_to_run():
+    counts = {document.stem: len(commands_to_run(document)) for document in DOCUMENTS}
+    assert counts["README"] >= 8
+    assert counts["index"] >= 4
+    assert counts["deploying"] >= 3
+
+
+def exit_code_of(words):
+    """Of a documented command, with a training of eight steps in place of its minutes and in a fresh run."""
     if words[0] == "train" and "--resume" not in words:
         shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
     if "--minutes" in words:
@@ -77,7 +87,7 @@ def run_quickly(words):
         words += [word for setting in SMALL for word in ("--set", setting)]
     with pytest.raises(SystemExit) as end:
         main(words)
-    assert end.value.code == 0, words
+    return end.value.code
 
 
 def test_make_targets_in_documents_exist():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from discogan.cli.console import say
+from discogan.cli.parameters import Device
 
 SHOWN = 12
 
@@ -15,7 +16,7 @@ def chain(
     *steps: str,
     out: Path,
     count: int = SHOWN,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Translate images again and again and draw every step: A to B to A to B, or one run's result through another.
 
@@ -29,8 +30,6 @@ def chain(
         The sheet, a PNG file: one row a step.
     count
         How many images, evenly spread.
-    device
-        auto, cpu, cuda, mps.
     """
     from discogan.images import decode_image, draw_sheet, to_pixels
     from discogan.translator import Translator, input_files, translate_chain

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -29,16 +28,6 @@ class ErrorConsole(Console):
 console = Console()
 errors = ErrorConsole(stderr=True)
 STANDARD_OUTPUT = Path("-")
-
-
-JsonFile = Annotated[
-    Path | None,
-    Parameter(
-        name="--json",
-        help="Write the figures to this file as well; - prints them and nothing else.",
-        allow_leading_hyphen=True,
-    ),
-]
 
 
 def print_json_alone(file: Path | None) -> None:

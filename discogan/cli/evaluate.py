@@ -6,11 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import JsonFile, print_azimuths, print_json_alone, print_scores, print_verdict, write_result
+from discogan.cli.console import print_azimuths, print_json_alone, print_scores, print_verdict, write_result
+from discogan.cli.parameters import Device, JsonFile, RunPath
 
 
 def evaluate(
-    run: Path,
+    run: RunPath,
     *,
     pairs_a: Path | None = None,
     pairs_b: Path | None = None,
@@ -20,14 +21,12 @@ def evaluate(
     inception: Path | None = None,
     against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
     json_file: JsonFile = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Score a run: against true pairs where they are known, and by what can be said without them.
 
     Parameters
     ----------
-    run
-        A run, or one of its checkpoints.
     pairs_a
         Test images of A; a true pair carries the same name in both folders.
     pairs_b
@@ -43,8 +42,6 @@ def evaluate(
         Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
     against
         Other runs on the same folders, to tell a relation that is found again from one that luck chose.
-    device
-        auto, cpu, cuda, mps.
     """
     from discogan import evaluation
     from discogan.checkpoint import RunFolder

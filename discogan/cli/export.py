@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-from discogan.cli.console import JsonFile, print_json_alone, say, write_result
+from discogan.cli.console import print_json_alone, say, write_result
+from discogan.cli.parameters import Direction, JsonFile, RunPath
 
 
 def export(
-    run: Path,
+    run: RunPath,
     *,
-    direction: Literal["a_to_b", "b_to_a"],
+    direction: Direction,
     out: Path,
     format: Literal["onnx", "torch"] = "onnx",
     pixels: Literal["uint8", "float"] = "uint8",
@@ -20,10 +21,6 @@ def export(
 
     Parameters
     ----------
-    run
-        A run, or one of its checkpoints.
-    direction
-        a_to_b or b_to_a.
     out
         The file to write.
     format

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discogan.cli.console import JsonFile, print_json_alone, print_table, write_result
+from discogan.cli.console import print_json_alone, print_table, write_result
+from discogan.cli.parameters import JsonFile, RunFolderPath
 from discogan.cli.train import losses_line
 from discogan.wording import verdict_name
 
@@ -31,14 +31,8 @@ def list_parts() -> None:
         print_table(f"{registry.kind}s", ["name", "", "options"], rows)
 
 
-def info(run: Path, *, json_file: JsonFile = None) -> None:
-    """Say what a run is and how it stands.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    """
+def info(run: RunFolderPath, *, json_file: JsonFile = None) -> None:
+    """Say what a run is and how it stands."""
     from discogan.report import comparison, read_summary
 
     print_json_alone(json_file)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from discogan.cli.console import JsonFile, print_json_alone, say, write_result
+from discogan.cli.console import print_json_alone, say, write_result
+from discogan.cli.parameters import Device, JsonFile, RunPath
 
 
 def match(
-    run: Path,
+    run: RunPath,
     a: Path,
     b: Path,
     *,
@@ -17,15 +18,13 @@ def match(
     count: int = 5,
     one_to_one: bool = False,
     sheet: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Find the likely counterparts in folder B of each image of folder A, by both directions' translations.
 
     Parameters
     ----------
-    run
-        A run, or one of its checkpoints.
     a
         Folder of images of domain A.
     b
@@ -38,8 +37,6 @@ def match(
         One counterpart each, and no image twice: the assignment that fits best as a whole.
     sheet
         The contact sheet; next to the CSV file, as PNG, unless given.
-    device
-        auto, cpu, cuda, mps.
     """
     from discogan.matching import Matcher
 

@@ -8,11 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from discogan.cli.console import say
+from discogan.cli.parameters import RunFolderPath
 from discogan.errors import ConfigError
 
 
 def push(
-    run: Path,
+    run: RunFolderPath,
     name: str | None = None,
     *,
     folder: Path | None = None,
@@ -27,8 +28,6 @@ def push(
 
     Parameters
     ----------
-    run
-        The run folder.
     name
         user/name on the Hub.
     folder

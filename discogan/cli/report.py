@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from discogan.cli.console import JsonFile, print_json_alone, say, write_result
+from discogan.cli.console import print_json_alone, say, write_result
+from discogan.cli.parameters import JsonFile, RunFolderPath
 
 
-def report(run: Path) -> None:
-    """Make a run's report.html anew, also while it trains: one page that needs no network.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    """
+def report(run: RunFolderPath) -> None:
+    """Make a run's report.html anew, also while it trains: one page that needs no network."""
     from discogan.report import write_report
 
     say(f"Look at {write_report(run)}")

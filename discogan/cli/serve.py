@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from discogan.cli.console import say
+from discogan.cli.parameters import Device
 
 
 def serve(
@@ -19,7 +20,7 @@ def serve(
     max_batch: int = 64,
     seconds: float = 30.0,
     examples: bool = True,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Put runs behind a page and an HTTP interface. Uploads stay in memory; nothing of them is kept.
 
@@ -47,8 +48,6 @@ def serve(
         Longest time for an upload, and for its translation.
     examples
         Show some of the images that a run trains on, to try it with; --no-examples keeps them from visitors.
-    device
-        auto, cpu, cuda, mps.
     """
     from discogan.extras import import_extra
 

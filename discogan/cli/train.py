@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from discogan.cli.console import JsonFile, console, errors, print_json_alone, print_verdict, say, write_result
+from discogan.cli.console import console, errors, print_json_alone, print_verdict, say, write_result
+from discogan.cli.parameters import JsonFile, Settings
 from discogan.errors import ConfigError
 
 SECONDS_BETWEEN_LINES = 30
@@ -20,22 +22,57 @@ if TYPE_CHECKING:
     from discogan.training import Alarm, Outcome, StepReport
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class NewRun:
+    """What a new run is made from; one that goes on has it already."""
+
+    preset: str | None = None
+    """Settings to start from, modern by default; discogan list shows them."""
+    image_size: int | None = None
+    """32, 64 (the default), 128 or 256 pixels."""
+    seed: int | None = None
+    """The same seed (0 by default) and settings give the same run."""
+    starts: int | None = None
+    """Seeds to begin from within the same budget: the best, judged without pairs, goes on; the others are witnesses."""
+    anchors: Path | None = None
+    """CSV file of known pairs, with the columns path_a,path_b; a fifth of them checks the relation."""
+
+    def chosen(self) -> dict[str, Any]:
+        """What the user gave."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Sitting:
+    """What may change from one sitting of a run to the next."""
+
+    steps: int | None = None
+    """Stop after this many optimiser steps in all."""
+    minutes: float | None = None
+    """Stop after this much training time in all."""
+    stop_when_stalled: Annotated[bool, Parameter(negative="")] = False
+    """Stop once no better score has come for two fifths of the budget."""
+    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None
+    """Tell a tracker as well, any number of times: tensorboard (into RUN/tensorboard) or wandb."""
+    settings: Settings = None
+
+    def changes(self) -> dict[str, Any]:
+        """The same as arguments of ``discogan.train`` and ``discogan.resume``."""
+        stalled = ["training.stop_when_stalled=true"] if self.stop_when_stalled else []
+        settings = [*(self.settings or ()), *stalled]
+        return {"steps": self.steps, "minutes": self.minutes, "settings": settings, "track": self.track or ()}
+
+
 def train(
     a: Path | None = None,
     b: Path | None = None,
     *,
     out: Path | None = None,
     resume: Path | None = None,
-    preset: str | None = None,
-    image_size: int | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    seed: int | None = None,
-    starts: int | None = None,
-    anchors: Path | None = None,
-    stop_when_stalled: Annotated[bool, Parameter(negative="")] = False,
-    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None,
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    new: NewRun | None = None,
+    sitting: Sitting | None = None,
     json_file: JsonFile = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or go on with a run.
@@ -51,36 +88,10 @@ def train(
     out
         Folder to make the run in.
     resume
-        Run to go on with. --steps or --minutes set a new total budget, --set its training options,
-        or source.a=DIR where its images were moved.
-    preset
-        Settings to start from, modern by default; discogan list shows them.
-    image_size
-        32, 64 (the default), 128 or 256 pixels.
-    steps
-        Stop after this many optimiser steps.
-    minutes
-        Stop after this much training time.
-    seed
-        The same seed (0 by default) and settings give the same run.
-    starts
-        Begin from so many seeds, within the same budget: the best, by what can be said without pairs, goes on, and
-        the others are witnesses to whether the relation was found or chosen by luck.
-    anchors
-        A CSV file of pairs that are known, with the columns path_a,path_b; four fifths of them are trained on and
-        the rest checks the relation.
-    stop_when_stalled
-        Stop once no better score has come for two fifths of the budget.
-    track
-        Tell a tracker as well, any number of times: tensorboard (into RUN/tensorboard) or wandb.
-    settings
-        part.option=value, any number of times, as --set training.batch_size=32.
+        Run to go on with; --set changes its training options, or source.a=DIR where its images were moved.
     """
     print_json_alone(json_file)
-    given = {"preset": preset, "image_size": image_size, "seed": seed, "starts": starts, "anchors": anchors}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    wanted = [*(settings or ()), *(["training.stop_when_stalled=true"] if stop_when_stalled else [])]
-    changes = {"steps": steps, "minutes": minutes, "settings": wanted, "track": track or ()}
+    chosen, changes = (new or NewRun()).chosen(), (sitting or Sitting()).changes()
     if resume is None:
         outcome = _start(a, b, out, {**chosen, **changes})
     elif a or b or out or chosen:

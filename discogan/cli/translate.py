@@ -1,33 +1,29 @@
 """``discogan translate``."""
 
 from pathlib import Path
-from typing import Literal
 
 from discogan.cli.console import errors, progress_bar, say
+from discogan.cli.parameters import Device, Direction, RunPath
 from discogan.errors import DataError
 
 
 def translate(
-    run: Path,
+    run: RunPath,
     source: str,
     *,
-    direction: Literal["a_to_b", "b_to_a"],
+    direction: Direction,
     out: Path,
     round_trip: bool = False,
     original_size: bool = False,
     batch_size: int = 32,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Translate a file, a folder (its tree is kept) or a glob into PNG files.
 
     Parameters
     ----------
-    run
-        A run, or one of its checkpoints.
     source
         An image, a folder of images, or a glob in quotes.
-    direction
-        a_to_b or b_to_a.
     out
         Folder for the results.
     round_trip
@@ -36,8 +32,6 @@ def translate(
         Return images at their input's size instead of the run's (of the square that a crop kept).
     batch_size
         Images at a time.
-    device
-        auto, cpu, cuda, mps.
     """
     from discogan.translator import Translator
 

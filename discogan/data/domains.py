@@ -7,6 +7,7 @@ from pathlib import Path
 
 from discogan.config import Config
 from discogan.data import Record, build_source, folder_records
+from discogan.data.anchors import Anchors, read_anchors
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.errors import DataError
 
@@ -44,10 +45,16 @@ def open_domains(
 
         return open_records(config, domain, _limited(records, config.data.limit), progress=report)
 
-    if config.source == {"name": "folders"}:
+    if not config.knows_its_images:
         raise DataError("The run came without its images: what it was trained on is not known here.")
     records_a, records_b = build_source(config.source).records()
     return opened("a", records_a), opened("b", records_b)
+
+
+def open_anchors(config: Config) -> Anchors | None:
+    """The known pairs that a run is given; ``None`` where there are none. Raises ``DataError``."""
+    folders = [Path(config.source[key]) if key in config.source else None for key in "ab"]
+    return read_anchors(config.anchors, folders, (domain_decoding(config, "a"), domain_decoding(config, "b")))
 
 
 def _limited(records: list[Record], limit: int) -> list[Record]:

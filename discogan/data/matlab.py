@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.io import loadmat
 
 from discogan.errors import DataError
 from discogan.images import Pixels
@@ -27,6 +26,9 @@ def matlab_view(path: Path, view: int) -> Image.Image:
 @lru_cache(maxsize=2)
 def _renders(path: Path) -> Pixels:
     """``im`` of the file: uint8 (height, width, 3, azimuths, elevations)."""
+    # Here, for every process that decodes images imports this module and few read such files.
+    from scipy.io import loadmat
+
     try:
         renders: Pixels = loadmat(path, variable_names=["im"])["im"]
     except Exception as error:  # SciPy's reader raises almost anything for a damaged file.

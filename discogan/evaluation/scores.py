@@ -13,8 +13,7 @@ from torch import Tensor
 from discogan.checkpoint import load_model, witnesses
 from discogan.config import Config
 from discogan.data import Record, folder_records
-from discogan.data.anchors import read_anchors
-from discogan.data.domains import domain_decoding, open_domains, open_records
+from discogan.data.domains import open_anchors, open_domains, open_records
 from discogan.data.store import ImageStore
 from discogan.devices import pick_device
 from discogan.errors import DataError
@@ -102,9 +101,7 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
         if other.data != config.data:
             raise DataError("Runs can be compared where they have the same image settings.")
     verdict = judge(figures, accord(made, [probe.translate(other) for other, _ in others]))
-    folders = [Path(config.source[key]) if key in config.source else None for key in "ab"]
-    decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
-    anchors = read_anchors(config.anchors, folders, decodings)
+    anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 

@@ -15,6 +15,7 @@ from discogan.data.domains import open_domains
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
+from discogan.model import Direction
 from discogan.objectives import build_objective
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
@@ -108,34 +109,37 @@ def _cell(value: float | None) -> str:
 
 def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, list[Row]]]:
     """For each direction some images and what each run makes of them; each run's own where they differ."""
+    translations = {name: _translations(summary) for name, summary in zip(names, summaries, strict=True)}
     grids = []
     for way, arrow in ARROWS.items():
         rows: list[Row] = []
         shown: Pixels | None = None
-        for name, summary in zip(names, summaries, strict=True):
-            found = _translated(summary, way)
-            if found is None:
+        for name, made in translations.items():
+            if way not in made:
                 continue
-            images, made = found
+            images, translated = made[way]
             if shown is None or not np.array_equal(shown, images):
-                rows.append((f"{way[0].upper()}", _pictures(images, f"an image of {way[0].upper()}")))
+                rows.append((way[0].upper(), _pictures(images, f"an image of {way[0].upper()}")))
                 shown = images
-            rows.append((name, _pictures(made, f"its translation by {name}")))
+            rows.append((name, _pictures(translated, f"its translation by {name}")))
         if rows:
             grids.append((arrow, rows))
     return grids
 
 
-def _translated(summary: Summary, way: str) -> tuple[Pixels, Pixels] | None:
-    if way not in build_objective(summary.config.objective).directions:
-        return None
+def _translations(summary: Summary) -> dict[Direction, tuple[Pixels, Pixels]]:
+    """Some images and their translations, in each direction that the run has learned."""
     try:
-        store = open_domains(summary.config)["ab".index(way[0])]
+        stores = open_domains(summary.config)
         model, _ = load_model(summary.folder.path, torch.device("cpu"))
     except (DataError, RunError):
-        return None  # Its images or its first checkpoint are missing; the figures are shown all the same.
-    images = store.pixels[spread(len(store), SHOWN)]
-    return images, model.translate_pixels(images, way)
+        return {}  # Its images or its first checkpoint are missing; the figures are shown all the same.
+    made = {}
+    for way in build_objective(summary.config.objective).directions:
+        store = stores["ab".index(way[0])]
+        images = store.pixels[spread(len(store), SHOWN)]
+        made[way] = images, model.translate_pixels(images, way)
+    return made
 
 
 def _pictures(images: Pixels, alt: str) -> list[Picture]:

@@ -58,7 +58,7 @@ def write_report(run: str | Path) -> Path:
     """Make RUN/report.html from what the run folder holds, also while it trains; raises ``RunError`` without a run."""
     summary = read_summary(run)
     stores, missing = _stores(summary)
-    model = _model(summary)
+    model, samples = _model(summary), _samples(summary)
     html = render(
         "report.html",
         summary=summary,
@@ -69,7 +69,7 @@ def write_report(run: str | Path) -> Path:
         domains=[_domain(summary, domain, store) for domain, store in zip("ab", stores, strict=True)],
         missing=missing,
         grids=_grids(summary, model, stores) if model else [],
-        samples=(samples := _samples(summary)),
+        samples=samples,
         samples_json=Markup(json.dumps([[step, sheet.source, sheet.alt] for step, sheet in samples])),
         commands=_commands(summary),
         charts=[chart for chart in _charts(summary) if chart[1]],

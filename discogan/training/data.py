@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from discogan.config import Config
-from discogan.data.anchors import Anchors, read_anchors
-from discogan.data.domains import domain_decoding, open_domains
+from discogan.data.anchors import Anchors
+from discogan.data.domains import open_anchors, open_domains
 from discogan.data.store import ImageStore
 from discogan.training.observer import Observer
 
@@ -36,6 +35,4 @@ def prepare_data(config: Config, observer: Observer) -> TrainingData:
     for domain, store in zip("ab", stores, strict=True):
         if store.skipped:
             observer.on_skipped(domain, store.skipped)
-    folders = [Path(config.source[key]) if key in config.source else None for key in "ab"]
-    decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
-    return TrainingData(*stores, read_anchors(config.anchors, folders, decodings))
+    return TrainingData(*stores, open_anchors(config))

@@ -39,7 +39,7 @@ class Service:
         self.batcher: Batcher[Kind] = Batcher(
             self._translate, limits.max_waiting, limits.max_batch, self.meters.batch_size.observe
         )
-        # Decoding wants many times the memory of an upload, so only so many are read at a time.
+        # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
@@ -61,8 +61,8 @@ class Service:
 
     async def prepare(self, request: Request, chosen: Served, direction: Way) -> Prepared:
         """The image of a request as the networks take it; 415 where it is damaged."""
+        image = await read_image(request, self.limits)
         async with self._decoding:
-            image = await read_image(request, self.limits)
             try:
                 return await asyncio.to_thread(chosen.translator.prepare, image, direction)
             except DataError as error:

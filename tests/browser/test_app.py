@@ -29,11 +29,11 @@ else window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer})
 
 
 @pytest.fixture(scope="session")
-def address(small_run, sampled, domains, tmp_path_factory):
+def address(small_run, best, domains, tmp_path_factory):
     """A server of two runs and an exported model on a free port."""
     exported = tmp_path_factory.mktemp("exported") / "oneway.onnx"
     export(small_run, "a_to_b", exported, images=domains[0])
-    app = create_app(load_served([small_run, sampled, exported], *domains))
+    app = create_app(load_served([small_run, best, exported], *domains))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -45,11 +45,9 @@ def address(small_run, sampled, domains, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sampled(small_run, tmp_path_factory):
-    """The same run under another name."""
-    other = tmp_path_factory.mktemp("served") / "another"
-    other.symlink_to(small_run, target_is_directory=True)
-    return other.parent / "another" / "best"
+def best(small_run):
+    """The same run under another name: its best checkpoint."""
+    return small_run / "best"
 
 
 @pytest.fixture
@@ -118,7 +116,10 @@ def test_a_model_of_one_direction_is_shown_without_a_way_back(page, domains):
 def test_what_is_no_image_is_said_to_be_none(page, tmp_path):
     (tmp_path / "x.png").write_bytes(b"not an image")
     page.find_element("id", "file").send_keys(str(tmp_path / "x.png"))
-    wait(lambda: "Not an image" in page.find_element("id", "error").text)
+    error = page.find_element("id", "error")
+    wait(lambda: error.text)
+    assert "Not an image" in error.text
+    assert not page.find_element("id", "result").is_displayed()
     page.get_log("browser")  # The refused request is logged, and was meant.
 
 

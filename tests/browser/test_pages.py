@@ -1,20 +1,9 @@
 """The report and the comparison, opened and used in a real browser."""
 
-import pytest
 from PIL import Image, ImageStat
 
-from discogan.api import train
 from discogan.report import write_comparison
 from tests.browser.conftest import show
-from tests.conftest import SMALL
-
-
-@pytest.fixture(scope="session")
-def run(domains, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "looked-at"
-    often = ("training.sample_every_steps=2", "training.score_every_steps=2")
-    train(*domains, out=out, image_size=32, steps=6, settings=(*SMALL, *often))
-    return out
 
 
 def overflow(browser) -> int:
@@ -26,9 +15,9 @@ def brightness(file) -> float:
         return ImageStat.Stat(image.convert("L")).median[0]
 
 
-def test_the_report_on_a_desktop_in_the_dark_and_on_a_phone(browser, run, screenshots):
-    browser.get((run / "report.html").as_uri())
-    assert "looked-at" in browser.title
+def test_the_report_on_a_desktop_in_the_dark_and_on_a_phone(browser, sampled_run, screenshots):
+    browser.get((sampled_run / "report.html").as_uri())
+    assert "sampled" in browser.title
     pictures = browser.find_elements("css selector", "img")
     assert all(picture.get_property("naturalWidth") > 0 for picture in pictures[:30])
     for name, width, dark in (("desktop", 1100, False), ("dark", 1100, True), ("phone", 390, False)):
@@ -39,8 +28,8 @@ def test_the_report_on_a_desktop_in_the_dark_and_on_a_phone(browser, run, screen
     assert brightness(screenshots / "report-dark.png") < 60
 
 
-def test_the_slider_shows_earlier_samples(browser, run):
-    browser.get((run / "report.html").as_uri())
+def test_the_slider_shows_earlier_samples(browser, sampled_run):
+    browser.get((sampled_run / "report.html").as_uri())
     sheet, slider = (browser.find_element("id", name) for name in ("sheet", "when"))
     last = sheet.get_attribute("src")
     assert browser.find_element("id", "step").text == "6"
@@ -50,16 +39,16 @@ def test_the_slider_shows_earlier_samples(browser, run):
     assert "step 4" in sheet.get_attribute("alt")
 
 
-def test_settings_fold_out(browser, run):
-    browser.get((run / "report.html").as_uri())
+def test_settings_fold_out(browser, sampled_run):
+    browser.get((sampled_run / "report.html").as_uri())
     cell = browser.find_element("xpath", "//th[text()='objective.gamma']")
     assert not cell.is_displayed()
     browser.find_element("xpath", "//summary[text()='Every setting']").click()
     assert cell.is_displayed()
 
 
-def test_the_comparison_fits_a_phone(browser, run, small_run, tmp_path, screenshots):
-    page = write_comparison([run, small_run], tmp_path / "compare.html")
+def test_the_comparison_fits_a_phone(browser, sampled_run, small_run, tmp_path, screenshots):
+    page = write_comparison([sampled_run, small_run], tmp_path / "compare.html")
     browser.get(page.as_uri())
     for name, width in (("desktop", 1100), ("phone", 390)):
         show(browser, width)

@@ -38,14 +38,6 @@ def read(path):
     return Page(path.read_text("utf-8"))
 
 
-@pytest.fixture(scope="session")
-def sampled_run(domains, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "sampled"
-    often = ("training.sample_every_steps=2", "training.score_every_steps=2")
-    train(*domains, out=out, image_size=32, steps=6, settings=(*SMALL, *often))
-    return out
-
-
 @pytest.fixture
 def page(sampled_run):
     return read(sampled_run / "report.html")

@@ -1,0 +1,23 @@
+"""Flags that commands share, each with its one help text."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+RunPath = Annotated[Path, Parameter(help="A run, or one of its checkpoints.")]
+RunFolderPath = Annotated[Path, Parameter(help="The run folder.")]
+Direction = Annotated[Literal["a_to_b", "b_to_a"], Parameter(help="a_to_b or b_to_a.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(name="--set", negative="", help="part.option=value, any number of times, as --set data.flip=true."),
+]
+JsonFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--json",
+        help="Write the figures to this file as well; - prints them and nothing else.",
+        allow_leading_hyphen=True,
+    ),
+]
