@@ -100,10 +100,14 @@ class RunFolder:
         with lock:
             yield
 
+    def sheets(self) -> list[Path]:
+        """The sheets of samples that training drew, oldest first."""
+        return sorted(self.samples.glob("step-*.png"), key=step_of)
+
     def last_checkpoint(self) -> Path | None:
         """The newest whole checkpoint, or ``None``."""
         whole = [path for path in self.checkpoints.glob("step-*") if (path / "progress.json").exists()]
-        return max(whole, key=_step_of, default=None)
+        return max(whole, key=step_of, default=None)
 
     def save_checkpoint(self, files: Mapping[str, State], progress: Progress, keep: int) -> Path:
         """Write a checkpoint from named tensors, one file a name, then drop all but the ``keep`` newest."""
@@ -142,7 +146,7 @@ class RunFolder:
         sync(final.parent)
 
     def _prune(self, keep: int) -> None:
-        for path in sorted(self.checkpoints.glob("step-*"), key=_step_of)[:-keep]:
+        for path in sorted(self.checkpoints.glob("step-*"), key=step_of)[:-keep]:
             # Renamed first: a folder that is half deleted must not pass for a checkpoint.
             doomed = path.with_name(f".dropping-{path.name}")
             path.rename(doomed)
@@ -236,8 +240,9 @@ def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State) -> N
         values.update({name: torch.empty_like(parameter).copy_(value) for name, value in same.items()})
 
 
-def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
+def step_of(path: Path) -> int:
+    """The step that a checkpoint or a sheet of samples is called by."""
+    return int(path.stem.rpartition("-")[2])
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

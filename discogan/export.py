@@ -95,7 +95,8 @@ def export(
             torch.export.save(program, unchecked)
     largest = _largest_difference(_runner(unchecked, format), network, model.pixel_range, real, pixels)
     if largest > TOLERANCE:
-        raise RunError(f"{unchecked} differs from PyTorch by up to {largest:.1f} of 255 levels; do not use it.")
+        unchecked.unlink()
+        raise RunError(f"The file differs from PyTorch by up to {largest:.1f} of 255 levels; {file} was not written.")
     unchecked.replace(file)
     return Exported(file, largest, len(real))
 

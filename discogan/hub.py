@@ -1,4 +1,4 @@
-"""Runs on the Hugging Face Hub: a folder of safetensors, config.json and a model card, and nothing private in it."""
+"""Runs on the Hugging Face Hub: a folder of safetensors, config.json and a model card, without paths of this machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def package(
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
         write_json(folder / "evaluation.json", {key: x for key, x in summary.evaluation.items() if key != "run"})
-    sheets = sorted(summary.folder.samples.glob("step-*.png")) if samples else []
+    sheets = summary.folder.sheets() if samples else []
     if sheets:
         shutil.copyfile(sheets[-1], folder / "samples.png")
     write_text(folder / "README.md", _card(summary, licence, name, has_samples=bool(sheets)))
@@ -62,8 +62,10 @@ def push(run: str | Path, name: str, *, private: bool = False, licence: str = ""
         try:
             hub.create_repo(name, private=private, exist_ok=True)
             if private and not hub.model_info(name).private:
-                raise RunError("it is there already, and public; make it private first or take another name")
+                raise RunError(f"{name} is there already, and public; make it private first or take another name.")
             done = hub.upload_folder(repo_id=name, folder_path=folder, commit_message=f"discogan: {Path(run).name}")
+        except RunError:
+            raise
         except Exception as error:  # Its own, its HTTP library's, and the network's.
             raise RunError(f"The Hub did not take {name} ({_brief(error)}); log in with: hf auth login.") from error
     return str(done).partition("/tree/")[0]

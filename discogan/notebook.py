@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
+from discogan.checkpoint import RunFolder
 from discogan.tracking import losses
 from discogan.training import StepReport
 
@@ -34,7 +35,7 @@ class LiveFigure:
             self._drawn = time.monotonic()
 
     def _draw(self, report: StepReport) -> Figure:
-        sheets = sorted((report.run / "samples").glob("step-*.png"))
+        sheets = RunFolder(report.run).sheets()
         figure = Figure(figsize=(12, 4) if sheets else (6, 4), layout="constrained")
         panels = figure.subplots(1, 2, width_ratios=(1, 1.4)) if sheets else [figure.subplots()]
         steps = [record["step"] for record in self._records]

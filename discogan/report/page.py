@@ -13,7 +13,7 @@ import torch
 from markupsafe import Markup
 from PIL import Image
 
-from discogan.checkpoint import load_model
+from discogan.checkpoint import load_model, step_of
 from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
 from discogan.errors import DataError, RunError
@@ -154,13 +154,13 @@ def _commands(summary: Summary) -> str:
 
 def _samples(summary: Summary) -> list[tuple[str, Picture]]:
     """Sheets that training drew, by step."""
-    files = sorted(summary.folder.samples.glob("step-*.png"), key=lambda file: int(file.stem.removeprefix("step-")))
+    files = summary.folder.sheets()
     sheets = []
-    for row in spread(len(files), SHEETS):
-        step = int(files[row].stem.removeprefix("step-"))
-        with Image.open(files[row]) as sheet:
-            alt = f"Samples at step {step:,}: each image, its translation, and its round trip, from both domains"
-            sheets.append((f"{step:,}", picture(sheet, alt, quality=75)))
+    for file in (files[row] for row in spread(len(files), SHEETS)):
+        step = f"{step_of(file):,}"
+        alt = f"Samples at step {step}: each image, its translation, and its round trip, from both domains"
+        with Image.open(file) as sheet:
+            sheets.append((step, picture(sheet, alt, quality=75)))
     return sheets
 
 
