@@ -1,4 +1,4 @@
-"""Runs on the Hugging Face Hub: a folder of safetensors, config.json and a model card, without paths of this machine."""
+"""Runs on the Hugging Face Hub: a folder of safetensors, config.json, a model card, without paths of this machine."""
 
 from __future__ import annotations
 
