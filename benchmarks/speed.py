@@ -193,11 +193,19 @@ def training_table(row: Row) -> list[str]:
         preset, _, size = part.partition(" ")
         own = row[part]
         cells = [f"`{preset}`, {size.removesuffix(' px') or 64}, {own['batch_size']}"]
-        cells += [str(own.get(f"{name}: images/s", "")) for name in ("plain float32", "ours float32")]
-        cells.append(str(own.get("ours float32: times plain", "")))
-        cells.append(f"{own['ours float32: share of the matrix-product peak']:.2f}")
-        lines.append(f"| {' | '.join(cells)} |")
+        cells.append(cell(own, "plain float32: images/s"))
+        for precision in ("float32", "bf16"):
+            told = ("images/s", "times plain", "share of the matrix-product peak")
+            cells += [cell(own, f"ours {precision}: {figure}") for figure in told]
+        lines.append(f"| {' | '.join(cells)} | |")
     return lines
+
+
+def cell(figures: Row, name: str) -> str:
+    """A figure, or what stands for one that was not or could not be measured."""
+    if name not in figures:
+        return "-"
+    return f"{figures[name]:.1f}" if name.endswith("images/s") else f"{figures[name]:.2f}"
 
 
 # Everything else ----------------------------------------------------------------------------------
@@ -237,7 +245,7 @@ def translation(turns: int) -> Row:
 
 def preparation(turns: int) -> Row:
     """JPEGs of 256 pixels into a store: images a second, and the share of the cores' time that was used."""
-    count = 10_000
+    count = 100_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_jpegs(folder / "a", count, 256)

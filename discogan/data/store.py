@@ -18,11 +18,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,10 +88,11 @@ def open_store(
     cache = cache or cache_folder()
     parse_colour(decoding.background)
     listing = cache / "listings" / _digest(decoding, (_stat_line(record) for record in records))
-    key = listing.read_text() if listing.exists() else _content_key(records, decoding)
+    workers = workers or os.cpu_count() or 1
+    key = listing.read_text() if listing.exists() else _content_key(records, decoding, workers)
     folder = cache / "stores" / key
     if not (folder / "index.json").exists():
-        _build_store(folder, records, decoding, workers or os.cpu_count() or 1, progress or _no_progress)
+        _build_store(folder, records, decoding, workers, progress or _no_progress)
     if not listing.exists():
         listing.parent.mkdir(parents=True, exist_ok=True)
         write_text(listing, key)
@@ -151,18 +153,23 @@ def _decode_chunks(
     file: Path, records: Sequence[Record], decoding: Decoding, workers: int
 ) -> Iterator[tuple[int, dict[int, str]]]:
     """Decode chunk by chunk, in processes where there is enough to do; yields (images done, broken rows)."""
-    jobs = [(file, start, records[start : start + CHUNK], decoding) for start in range(0, len(records), CHUNK)]
-    with _mapping(workers if len(jobs) > 2 else 1) as mapped:
+    jobs = [(file, start, chunk, decoding) for start, chunk in _chunks(records)]
+    with _mapping(workers, len(jobs)) as mapped:
         done = 0
         for job, failures in zip(jobs, mapped(_decode_chunk, jobs), strict=True):
             done += len(job[2])
             yield done, failures
 
 
+def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, Sequence[Record]]]:
+    for start in range(0, len(records), CHUNK):
+        yield start, records[start : start + CHUNK]
+
+
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterator[dict[int, str]]]]:
-    """``map``, in this process or in several; leaving early drops the work not yet begun."""
-    if workers == 1:
+def _mapping(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """``map``, in this process or, where there is enough to do, in several; leaving early drops what is not begun."""
+    if workers == 1 or jobs <= 2:
         yield map
         return
     # Forking lets a plain script call train() without a __main__ guard; elsewhere only spawn is safe.
@@ -192,8 +199,7 @@ def _decode_chunk(job: tuple[Path, int, Sequence[Record], Decoding]) -> dict[int
             pixels[row] = decode_record(record, decoding)
         except DataError as error:
             broken[row] = str(error)
-    pixels.flush()
-    return broken
+    return broken  # Not flushed: the whole file is synced once, and waiting for the disk here would idle a core.
 
 
 def _check_broken(broken: dict[int, str], count: int) -> None:
@@ -217,9 +223,10 @@ def _no_progress(_done: int, _total: int) -> None:
     pass
 
 
-def _content_key(records: Sequence[Record], decoding: Decoding) -> str:
-    with ThreadPoolExecutor() as pool:
-        return _digest(decoding, pool.map(_content_line, records))
+def _content_key(records: Sequence[Record], decoding: Decoding, workers: int) -> str:
+    chunks = [chunk for _, chunk in _chunks(records)]
+    with _mapping(workers, len(chunks)) as mapped:
+        return _digest(decoding, mapped(_content_lines, chunks))
 
 
 def _digest(decoding: Decoding, lines: Iterator[str]) -> str:
@@ -238,6 +245,10 @@ def _stat_line(record: Record) -> str:
     return (
         f"{absolute}|{record.name}|{record.half}|{record.dilate}|{record.view}|{status.st_size}|{status.st_mtime_ns}\n"
     )
+
+
+def _content_lines(records: Sequence[Record]) -> str:
+    return "".join(map(_content_line, records))
 
 
 def _content_line(record: Record) -> str:
