@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -324,6 +326,12 @@ class loop:  # noqa: N801 - called like a function, and remembers how long it wa
             self.position += 1
 
 
+def in_a_fresh_process(part: Callable[[int], Row], turns: int) -> Row:
+    """A part whose memory is measured: nothing of the others' is in it."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(part, turns).result()
+
+
 @contextmanager
 def cores_busy() -> Iterator[list[float]]:
     """The share of all cores' time that this process and its children used."""
@@ -372,7 +380,7 @@ PARTS: dict[str, Callable[[int], Row]] = {
     "translation": translation,
     "preparation": preparation,
     "start-up": startup,
-    "many images": many_images,
+    "many images": lambda turns: in_a_fresh_process(many_images, turns),
 }
 
 
