@@ -7,7 +7,7 @@
 DATA holds a folder for each set of tasks.py. Training sees its train folders alone, under default settings but for
 size and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
 train`` and ``discogan evaluate``, on one core for the processor time that so many minutes of two cores have; two run
-side by side. A finished one is a line of docs/results/STUDY.jsonl and is not run again.
+side by side. A finished one is a line of docs/results/STUDY.jsonl and is not run again on a machine as fast.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
+from discogan.devices import describe_machine
 from discogan.tracking import read_metrics
 from tasks import TASKS, prepare
 
@@ -116,8 +117,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def grid(arguments: argparse.Namespace, results: Path) -> None:
-    """Run what is not among the results yet."""
-    done = {key(row) for row in read_metrics(results)}
+    """Run what is not among the results of machines like this one yet."""
+    here = vectors({"machine": describe_machine()})
+    done = {key(row) for row in read_metrics(results) if vectors(row) == here}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {

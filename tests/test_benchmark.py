@@ -14,11 +14,11 @@ from discogan.tracking import read_metrics
 from tests.conftest import write_images
 
 
-def row(seed, top_1, preset="modern", task="hands", agreement=0.5):
+def row(seed, top_1, preset="modern", task="hands", agreement=0.5, vectors="AVX2"):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
     job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
     verdict = {"score": top_1 / 2, "accord": {"agreement": agreement}}
-    made_with = {"machine": {"vectors": "AVX2", "bf16": False}}
+    made_with = {"machine": {"vectors": vectors, "bf16": False}}
     return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **made_with}
 
 
@@ -39,6 +39,7 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
         return row(job["seed"], 0.5)
 
     monkeypatch.setattr(discovery, "measure", measure)
+    monkeypatch.setattr(discovery, "describe_machine", lambda: {"vectors": "AVX2", "bf16": False})
     discovery.grid(arguments(seeds=2), file)
     discovery.grid(arguments(seeds=2), file)
     assert sorted(measured) == [0, 1]
@@ -46,6 +47,16 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
         discovery.grid(arguments(seeds=4), file)
     discovery.grid(arguments(seeds=4), file)
     assert sorted(saved["seed"] for saved in read_metrics(file)) == [0, 1, 2, 3]
+
+
+def test_what_a_machine_of_another_speed_has_run_is_run_again_here(monkeypatch, tmp_path):
+    file = tmp_path / "results.jsonl"
+    monkeypatch.setattr(discovery, "measure", lambda _data, job: row(job["seed"], 0.5, vectors="AVX512"))
+    monkeypatch.setattr(discovery, "describe_machine", lambda: {"vectors": "AVX512", "bf16": False})
+    file.write_text(json.dumps(row(0, 0.5)) + "\n")
+    for _ in range(2):
+        discovery.grid(arguments(seeds=1), file)
+    assert [saved["machine"]["vectors"] for saved in read_metrics(file)] == ["AVX2", "AVX512"]
 
 
 def test_the_table_counts_the_seeds_that_pass_their_bar():
