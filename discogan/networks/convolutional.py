@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from discogan.config import require
 from discogan.errors import ConfigError
 from discogan.networks import Judgement, Shape, activations, image_side, norm_layer, output_layer
+from discogan.networks.strided import Doubling, Halving
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
 Norm = Literal["batch", "instance", "none"]
@@ -54,16 +55,17 @@ class ConvolutionalGenerator(nn.Module):
             raise ConfigError(
                 "A code of one pixel has no instance norm; use generator.norm=batch or generator.stages=4."
             )
-        encoder: list[nn.Module] = [nn.Conv2d(in_shape[0], widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+        encoder: list[nn.Module] = [Halving(in_shape[0], widths[0], bias=False), nn.LeakyReLU(0.2)]
         for before, after in pairwise(widths):
             encoder += _down(before, after, options.norm)
         decoder: list[nn.Module] = []
         if options.stages == 5:
-            encoder += _down(widths[-1], options.code_channels, options.norm, code_kernel, stride=1, padding=0)
-            decoder += _up(options.code_channels, widths[-1], options.norm, code_kernel, stride=1, padding=0)
+            wide, code, biased = widths[-1], options.code_channels, options.norm == "none"
+            encoder += _stage(nn.Conv2d(wide, code, code_kernel, bias=biased), options.norm, nn.LeakyReLU(0.2))
+            decoder += _stage(nn.ConvTranspose2d(code, wide, code_kernel, bias=biased), options.norm, nn.ReLU())
         for before, after in pairwise(reversed(widths)):
             decoder += _up(before, after, options.norm)
-        decoder += [nn.ConvTranspose2d(widths[0], out_shape[0], 4, 2, 1, bias=False)]
+        decoder += [Doubling(widths[0], out_shape[0], bias=False)]
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder)
         self.output = output_layer(options.output)
@@ -104,7 +106,7 @@ class ConvolutionalDiscriminator(nn.Module):
         super().__init__()
         halvings = image_side(in_shape, "The convolutional discriminator").bit_length() - 3
         widths = [options.width * min(2**stage, 8) for stage in range(halvings)]
-        first = nn.Sequential(_convolution(in_shape[0], widths[0], options.norm), nn.LeakyReLU(0.2))
+        first = nn.Sequential(Halving(in_shape[0], widths[0], bias=options.norm == "none"), nn.LeakyReLU(0.2))
         deeper = [nn.Sequential(*_down(before, after, options.norm)) for before, after in pairwise(widths)]
         self.stages = nn.ModuleList([first, *deeper])
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)
@@ -114,16 +116,14 @@ class ConvolutionalDiscriminator(nn.Module):
         return Judgement(self.judge(made[-1]).flatten(1), made[1:])
 
 
-def _convolution(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> nn.Conv2d:
-    # Without a norm nothing else could shift an activation, so there the convolution gets a bias.
-    return nn.Conv2d(before, after, kernel, stride, padding, bias=norm == "none")
+def _down(before: int, after: int, norm: str) -> list[nn.Module]:
+    return _stage(Halving(before, after, bias=norm == "none"), norm, nn.LeakyReLU(0.2))
 
 
-def _down(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> list[nn.Module]:
-    convolution = _convolution(before, after, norm, kernel, stride, padding)
-    return [convolution, norm_layer(norm, after), nn.LeakyReLU(0.2)]
+def _up(before: int, after: int, norm: str) -> list[nn.Module]:
+    return _stage(Doubling(before, after, bias=norm == "none"), norm, nn.ReLU())
 
 
-def _up(before: int, after: int, norm: str, kernel: int = 4, stride: int = 2, padding: int = 1) -> list[nn.Module]:
-    convolution = nn.ConvTranspose2d(before, after, kernel, stride, padding, bias=norm == "none")
-    return [convolution, norm_layer(norm, after), nn.ReLU()]
+def _stage(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: str, activation: nn.Module) -> list[nn.Module]:
+    """Without a norm nothing else could shift an activation, so there the convolution should have a bias."""
+    return [convolution, norm_layer(norm, convolution.out_channels), activation]

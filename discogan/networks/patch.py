@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from discogan.config import require
 from discogan.networks import Judgement, Shape, activations, image_side, norm_layer
+from discogan.networks.strided import Halving
 from discogan.registry import DISCRIMINATORS
 
 
@@ -37,10 +38,11 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         image_side(in_shape, "The patch discriminator")
         widths = [options.width * min(2**stage, 8) for stage in range(options.halvings + 1)]
-        stages = [nn.Sequential(nn.Conv2d(in_shape[0], widths[0], 4, 2, 1), nn.LeakyReLU(0.2))]
+        stages = [nn.Sequential(Halving(in_shape[0], widths[0]), nn.LeakyReLU(0.2))]
         for stage, (before, after) in enumerate(pairwise(widths), start=1):
-            stride = 2 if stage < options.halvings else 1
-            convolution = nn.Conv2d(before, after, 4, stride, 1, bias=options.norm == "none")
+            biased = options.norm == "none"
+            last = stage == options.halvings
+            convolution = nn.Conv2d(before, after, 4, 1, 1, bias=biased) if last else Halving(before, after, biased)
             stages.append(nn.Sequential(convolution, norm_layer(options.norm, after), nn.LeakyReLU(0.2)))
         self.stages = nn.ModuleList(stages)
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 1)

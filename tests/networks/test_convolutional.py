@@ -41,8 +41,8 @@ def test_features_are_the_official_ones():
 def test_the_first_and_last_stage_have_no_norm():
     network = ConvolutionalGenerator(RGB64, RGB64, ConvolutionalGeneratorOptions(width=4))
     kinds = [type(layer).__name__ for layer in (*network.encoder, *network.decoder, network.output)]
-    assert kinds[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
-    assert kinds[-2:] == ["ConvTranspose2d", "Sigmoid"]
+    assert kinds[:3] == ["Halving", "LeakyReLU", "Halving"]
+    assert kinds[-2:] == ["Doubling", "Sigmoid"]
     assert kinds.count("BatchNorm2d") == 6
     assert all(layer.bias is None for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))
 
