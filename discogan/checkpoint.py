@@ -60,6 +60,7 @@ class RunFolder:
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
         self.scores = self.path / "scores.jsonl"
+        self.verdict = self.path / "verdict.json"
         self.evaluation = self.path / "evaluation.json"
         self.report = self.path / "report.html"
 

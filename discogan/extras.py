@@ -11,4 +11,6 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(f'{purpose} needs {module}; install it with pip install "discogan[{extra}]".') from error
+        raise ConfigError(
+            f'{purpose} needs {module}; in a clone of discogan, pip install ".[{extra}]" brings it.'
+        ) from error

@@ -8,7 +8,7 @@ the run itself that a failure shows in. ``docs/results.md`` has its rank correla
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ AGREED = 0.5
 GOOD = 0.5
 """Score from which one run alone is taken to have found something."""
 MADE = 0.4
-"""Score below which starts that agree have found nothing yet: untrained ones that pass their input on agree too."""
+"""Score below which starts that agree have found nothing yet, and confirm nothing: untrained ones agree too."""
 PROBED = 128
 """Images of each domain that the figures are taken from."""
 SIDE = 16
@@ -118,6 +118,14 @@ class Probe:
         """What a model makes of the images, for ``accord``; the model must be in evaluation mode."""
         return {way: _small(model.translate_pixels(self.images[way], way)) for way in self.directions}
 
+    def testify(self, models: Iterable[TranslationModel]) -> list[Made]:
+        """What other runs make of the images, of those that have learned enough to confirm anything.
+
+        Untrained ones pass their input on, and would agree with whatever is still near to it.
+        """
+        measured = map(self.measure, models)
+        return [made for figures, made in measured if min(figure.score for figure in figures.values()) >= MADE]
+
     def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
         """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
         translated = {way: model.translate_pixels(self.images[way], way) for way in self.directions}
@@ -157,6 +165,16 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
     return replace(verdict, held_out_anchors=len(a), anchors_found=found)
 
 
+def with_pairs(verdict: Verdict, scores: Mapping[str, Mapping[str, float]]) -> Verdict:
+    """The verdict in the light of true pairs: a relation that does worse than the untranslated input is not found."""
+    for way, arrow in ARROWS.items():
+        own, identity = scores[way]["top_1"], scores[way]["identity_top_1"]
+        if verdict.word.startswith("found") and way in verdict.figures and own < identity:
+            because = f"{verdict.because} But {arrow} finds {own:.1%} of the true partners, its input {identity:.1%}."
+            return replace(verdict, word="unstable", because=because)
+    return verdict
+
+
 def accord(made: Made, others: Sequence[Made]) -> Accord | None:
     """How far a run's translations are those of other runs; ``None`` where there is no other run."""
     if not others:
@@ -189,10 +207,10 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
         return "copies its input", "The images leave as they came, which is right only if the two piles are alike."
     if found is None:
         if own < GOOD:
-            return "unstable", "One run alone: its images are not yet those of the other domain, or do not come back."
+            return "unstable", "Its images are not yet those of the other domain, or do not come back."
         return (
             "found",
-            "One run alone, and nothing in it speaks against it; another start would confirm it (--starts 2).",
+            "Nothing in it speaks against it, and no other start that came far enough confirms it (--starts 2).",
         )
     if own < MADE:
         return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."

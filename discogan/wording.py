@@ -1,5 +1,8 @@
 """What figures are called wherever they are shown, in the terminal and in reports: pairs of a label and a key."""
 
+from collections.abc import Mapping
+from typing import Any
+
 SCORES = (
     ("top-1 (higher is better)", "top_1"),
     ("top-5 (higher is better)", "top_5"),
@@ -41,6 +44,8 @@ FIGURES = (
 """Behind a verdict."""
 
 
-def verdict_name(word: str) -> str:
-    """A verdict's word as it is said: what is found is the relation."""
-    return f"relation {word}" if word.startswith("found") else word
+def verdict_name(verdict: Mapping[str, Any]) -> str:
+    """A verdict's word as it is said: what is found is the relation, and one run alone does not confirm it."""
+    if not verdict["word"].startswith("found"):
+        return str(verdict["word"])
+    return f"relation {verdict['word']}" + ("" if verdict["accord"] else ", unconfirmed")

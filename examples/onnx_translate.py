@@ -9,16 +9,31 @@ import sys
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
+if len(sys.argv) != 4:
+    raise SystemExit(__doc__)
 model, source, target = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 about = json.loads(session.get_modelmeta().custom_metadata_map["discogan"])
 data = about["config"]["data"]
 channels = data["channels_a" if about["direction"] == "a_to_b" else "channels_b"]
 
-image = ImageOps.exif_transpose(Image.open(source)).convert("L" if channels == 1 else "RGB")
-image = ImageOps.fit(image, (data["image_size"],) * 2, Image.Resampling.BICUBIC)
-pixels = np.asarray(image, dtype=np.uint8).reshape(1, data["image_size"], data["image_size"], channels)
+image = ImageOps.exif_transpose(Image.open(source))
+if image.mode.startswith(("I", "F")):
+    raise SystemExit(f"{source} has more than 8 bits; discogan translate {model} reads such images too.")
+if image.has_transparency_data:
+    on = Image.new("RGBA", image.size, data["background"])
+    image = Image.alpha_composite(on, image.convert("RGBA"))
+image = image.convert("L" if channels == 1 else "RGB")
+size, bicubic = (data["image_size"], data["image_size"]), Image.Resampling.BICUBIC
+if data["fit"] == "stretch":
+    image = image.resize(size, bicubic)
+elif data["fit"] == "crop":
+    image = ImageOps.fit(image, size, bicubic)
+else:
+    background = ImageColor.getcolor(data["background"], image.mode)
+    image = ImageOps.pad(image, size, bicubic, color=background)
+pixels = np.asarray(image, dtype=np.uint8).reshape(1, *size, channels)
 (translated,) = session.run(None, {session.get_inputs()[0].name: pixels})
 Image.fromarray(translated[0].squeeze()).save(target)

@@ -67,8 +67,16 @@ def test_a_torch_program_gives_the_same_pixels(small_run, tmp_path, images):
     assert np.array_equal(program(pixels).numpy(), expected)
 
 
-def test_the_example_needs_neither_torch_nor_discogan(exported, domains, small_run, tmp_path):
-    source, target = domains[0] / "003.png", tmp_path / "out.png"
+def see_through(image, file):
+    image = image.convert("RGBA").resize((48, 40))
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image.save(file)
+
+
+@pytest.mark.parametrize("draw", [lambda image, file: image.save(file), see_through])
+def test_the_example_needs_neither_torch_nor_discogan(exported, domains, small_run, tmp_path, draw):
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    draw(Image.open(domains[0] / "003.png"), source)
     alone = "import sys, runpy; sys.modules['torch'] = sys.modules['discogan'] = None; runpy.run_path(sys.argv.pop(1))"
     subprocess.run([sys.executable, "-c", alone, EXAMPLE, exported, source, target], check=True)
     expected = np.asarray(discogan.load(small_run).translate(Image.open(source), "a_to_b"), dtype=int)
@@ -124,6 +132,6 @@ def test_a_file_that_is_no_export_is_named(tmp_path):
 
 def test_a_missing_extra_is_one_sentence_with_its_command():
     with pytest.raises(
-        ConfigError, match=r'A thing needs no_such_module; install it with pip install "discogan\[web\]"'
+        ConfigError, match=r'A thing needs no_such_module; in a clone of discogan, pip install "\.\[web\]"'
     ):
         extras.import_extra("no_such_module", "web", "A thing")

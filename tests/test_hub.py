@@ -17,7 +17,7 @@ from discogan.export import export
 from tests.conftest import SMALL
 from tests.fake_hub import FakeHub
 
-pytest.importorskip("huggingface_hub", reason="the hub extra is not installed (pip install 'discogan[hub]')")
+pytest.importorskip("huggingface_hub", reason="the hub extra is not installed (pip install '.[hub]')")
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def test_blocks_find_what_all_pairs_at_once_would(monkeypatch):
 
 
 def test_faiss_finds_what_the_blocks_find(monkeypatch):
-    pytest.importorskip("faiss", reason="faiss is not installed (pip install 'discogan[scale]')")
+    pytest.importorskip("faiss", reason="faiss is not installed (pip install '.[scale]')")
     here, there = points(30, 0), points(50, 1)
     distances, rows = nearest_points(here, there, 4)
     monkeypatch.setitem(sys.modules, "faiss", None)

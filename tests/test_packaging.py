@@ -79,7 +79,7 @@ def test_a_missing_extra_is_one_sentence():
     ):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
         assert done.returncode == 2
-        assert f'pip install "discogan[{extra}]"' in done.stderr
+        assert f'pip install ".[{extra}]"' in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from discogan.metrics.agreement import agreement, symmetric_agreement
-from discogan.verdict import Figures, Probe, accord, judge, with_anchors
+from discogan.verdict import Figures, Probe, accord, judge, with_anchors, with_pairs
+from discogan.wording import verdict_name
 
 WAYS = ("a_to_b", "b_to_a")
 
@@ -95,6 +96,20 @@ def test_one_image_for_everything_is_a_collapse(probe):
     assert "B to A" in verdict.because
 
 
+def test_only_starts_that_have_learned_something_are_witnesses(probe):
+    grey = Translator(lambda pixels: 0 * pixels + 127)
+    assert len(probe.testify([Translator(invert), grey, scrambled(0)])) == 1
+
+
+def test_true_pairs_speak_against_what_does_worse_than_its_input(probe):
+    found = verdict_of(probe, Translator(invert))
+    better, worse = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.3, 0.5))
+    assert with_pairs(found, {"a_to_b": better, "b_to_a": better}) == found
+    doubted = with_pairs(found, {"a_to_b": better, "b_to_a": worse})
+    assert doubted.word == "unstable"
+    assert "B to A finds 40.0% of the true partners, its input 50.0%" in doubted.because
+
+
 def test_a_copy_is_called_one(probe):
     assert verdict_of(probe, Translator(lambda pixels: pixels)).word == "copies its input"
 
@@ -102,7 +117,8 @@ def test_a_copy_is_called_one(probe):
 def test_one_run_alone_says_that_it_is_alone(probe):
     verdict = verdict_of(probe, Translator(invert))
     assert verdict.word == "found"
-    assert verdict.because.startswith("One run alone")
+    assert "no other start" in verdict.because
+    assert verdict_name(verdict.to_dict()) == "relation found, unconfirmed"
     noise = Translator(lambda pixels: np.random.default_rng(0).integers(0, 256, pixels.shape, dtype=np.uint8))
     assert verdict_of(probe, noise).word in ("unstable", "collapsed")
 

@@ -86,7 +86,7 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
         count, found = verdict["held_out_anchors"], verdict["anchors_found"]
         rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])
     print_table("", ["on the images it trains on", *figures], rows)
-    say(f"Verdict: {verdict_name(verdict['word'])} (score {verdict['score']:.2f} of 1). {verdict['because']}")
+    say(f"Verdict: {verdict_name(verdict)} (score {verdict['score']:.2f} of 1). {verdict['because']}")
 
 
 def print_azimuths(scores: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discogan.cli.console import print_scores, say
+from discogan.cli.console import print_scores, print_verdict, say
 from discogan.cli.train import Display
 
 if TYPE_CHECKING:
@@ -21,16 +21,18 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
     Parameters
     ----------
     out
-        Folder for the drawings, the run, the scores and the contact sheet.
+        Folder for the drawings, the run and the contact sheet.
     minutes
         Training time.
     seed
         The same seed draws the same things.
     """
     from discogan import api, evaluation
+    from discogan.checkpoint import RunFolder
     from discogan.data.synthetic import draw_domains
     from discogan.errors import RunError
     from discogan.files import write_json
+    from discogan.report import write_report
 
     marker = out / ".discogan-demo"
     if out.exists() and any(out.iterdir()) and not marker.exists():
@@ -50,16 +52,19 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
             image_size=64,
             minutes=minutes,
             seed=seed,
-            settings=("training.sample_every_steps=500",),
+            settings=("training.sample_every_steps=50",),
             observer=display.observer(),
         )
     if outcome.ended == "interrupted":
         return 128 + outcome.signal
     scores = evaluation.evaluate(out / "run", data / "test_a", data / "test_b")
     print_scores(scores)
-    write_json(out / "scores.json", scores)
+    print_verdict(scores["verdict"])
+    run = RunFolder(out / "run")
+    write_json(run.evaluation, scores)
+    write_report(run.path)
     write_contact_sheet(out / "run", data, scores, out / "contact-sheet.png")
-    say(f"Look at {out / 'contact-sheet.png'}; with folders of your own: discogan train A B --out RUN")
+    say(f"Look at {out / 'contact-sheet.png'} and {run.report}; with folders of your own: discogan train A B --out RUN")
     return 0
 
 

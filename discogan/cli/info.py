@@ -51,7 +51,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none yet"
     yield "last losses", losses_line(metrics[-1]) if metrics else "none yet"
     if summary.verdict:
-        yield "verdict", f"{verdict_name(summary.verdict['word'])}, score {summary.verdict['score']:.2f} of 1"
+        yield "verdict", f"{verdict_name(summary.verdict)}, score {summary.verdict['score']:.2f} of 1"
     yield "made with", ", ".join(f"{name} {version}" for name, version in summary.description["versions"].items())
 
 

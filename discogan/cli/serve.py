@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from discogan.cli.console import say
@@ -55,8 +56,20 @@ def serve(
     import_extra("fastapi", "web", "Serving")
     from discogan.web import Limits, create_app, load_served
 
+    _check_free(host, port)
     served = load_served(runs, match_a, match_b, device, examples)
     limits = Limits(int(max_megabytes * 1e6), int(max_megapixels * 1e6), max_waiting, max_batch, seconds)
     say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
     most = 2 * max_waiting + 64  # Connections, of which some only ask for the page or wait for their upload.
     uvicorn.run(create_app(served, limits), host=host, port=port, log_level="warning", limit_concurrency=most)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raises ``ConfigError`` where nothing can listen: better before the runs are loaded than after."""
+    from discogan.errors import ConfigError
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"Cannot listen at {host}:{port} ({error}); give another --port or --host.") from error

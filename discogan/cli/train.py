@@ -157,7 +157,6 @@ class Display:
             disable=console.quiet,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._losses = ""
         self._next_line = 0.0
 
     def __enter__(self) -> Display:
@@ -213,12 +212,10 @@ class Display:
         remaining = report.elapsed_seconds / report.fraction - report.elapsed_seconds
         speed = report.images_seen / report.elapsed_seconds
         note = f"step {report.step:,}  {speed:,.0f} images/s  {_clock(remaining)} left"
-        if report.record:
-            self._losses = losses_line(report.record)
-        self._show("training", report.fraction, 1.0, f"{note}  {self._losses}")
+        self._show("training", report.fraction, 1.0, note)
         if report.record and not errors.is_terminal and report.elapsed_seconds > self._next_line:
             self._next_line = report.elapsed_seconds + SECONDS_BETWEEN_LINES
-            self.say(f"{note}  {self._losses}")
+            self.say(f"{note}  {losses_line(report.record)}")
 
 
 def losses_line(record: dict[str, Any]) -> str:

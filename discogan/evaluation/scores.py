@@ -27,7 +27,7 @@ from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 from discogan.objectives import build_objective
-from discogan.verdict import Probe, Verdict, accord, judge, with_anchors
+from discogan.verdict import Probe, Verdict, accord, judge, with_anchors, with_pairs
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
@@ -74,6 +74,8 @@ def evaluate(
             scores[direction] |= extra_scores(
                 metrics, images, as_unit(target), paired=paired, weights=Path(weights) if weights else None
             )
+    if verdict and paired:
+        verdict = with_pairs(verdict, scores)
     scores["verdict"] = verdict.to_dict() if verdict else None
     return scores
 
@@ -96,11 +98,14 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     pixels_a, pixels_b = (store.pixels for store in open_domains(config))
     probe = Probe(pixels_a, pixels_b, build_objective(config.objective).directions)
     figures, made = probe.measure(model)
-    others = [load_model(path, device) for path in (*witnesses(run, config.seed), *against)]
-    for _, other in others:
+    given = [load_model(path, device) for path in against]
+    for path, (_, other) in zip(against, given, strict=True):
         if other.data != config.data:
             raise DataError("Runs can be compared where they have the same image settings.")
-    verdict = judge(figures, accord(made, [probe.translate(other) for other, _ in others]))
+        if other.seed == config.seed:
+            raise DataError(f"{path} is of the same seed, {other.seed}, and so no other start; train one with --seed.")
+    starts = [load_model(path, device) for path in witnesses(run, config.seed)]
+    verdict = judge(figures, accord(made, probe.testify(other for other, _ in (*starts, *given))))
     anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 

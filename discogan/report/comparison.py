@@ -68,7 +68,7 @@ def _facts(summary: Summary) -> dict[str, Any]:
         "run": str(summary.folder.path),
         "config": summary.config.to_dict(),
         "steps": summary.steps,
-        "elapsed_seconds": summary.metrics[-1]["elapsed_seconds"] if summary.metrics else 0.0,
+        "elapsed_seconds": summary.seconds,
         "score": summary.score,
         "verdict": summary.verdict,
         "evaluation": {key: evaluation[key] for key in (*ARROWS, "azimuth", "paired") if key in evaluation} or None,

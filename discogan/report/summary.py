@@ -26,7 +26,7 @@ class Summary:
     metrics: list[Record]
     scores: list[Record]
     verdict: Table | None
-    """verdict.json; None until the run has used its budget."""
+    """That of the last evaluation, or else of the training's end; None until the run has used its budget."""
     evaluation: Table | None
     """evaluation.json, what ``discogan evaluate`` found last."""
 
@@ -40,6 +40,12 @@ class Summary:
         """Steps known to be done."""
         logged = int(self.metrics[-1]["step"]) if self.metrics else 0
         return max(logged, self.progress.step if self.progress else 0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that are known to have gone into training."""
+        logged = float(self.metrics[-1]["elapsed_seconds"]) if self.metrics else 0.0
+        return max(logged, self.progress.elapsed_seconds if self.progress else 0.0)
 
     @property
     def score(self) -> float | None:
@@ -64,9 +70,21 @@ def read_summary(run: str | Path) -> Summary:
         progress=read_progress(checkpoint) if checkpoint else None,
         metrics=read_metrics(folder.metrics),
         scores=read_metrics(folder.scores),
-        verdict=_read_json(folder.path / "verdict.json"),
+        verdict=read_verdict(folder),
         evaluation=_read_json(folder.evaluation),
     )
+
+
+def read_verdict(folder: RunFolder) -> Table | None:
+    """An evaluation since the end of the training knows more: true pairs, or other runs."""
+    at_the_end = _read_json(folder.verdict)
+    since = at_the_end and folder.evaluation.exists() and _written(folder.evaluation) >= _written(folder.verdict)
+    evaluated = (_read_json(folder.evaluation) or {}).get("verdict") if since else None
+    return evaluated or at_the_end
+
+
+def _written(file: Path) -> int:
+    return file.stat().st_mtime_ns
 
 
 def _read_json(file: Path) -> Table | None:

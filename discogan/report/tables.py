@@ -13,6 +13,8 @@ Row = list[str]
 
 AZIMUTH = ("median_error", "identity_median_error", "chance_median_error")
 TONES = {"found": "good", "found up to a symmetry": "fair", "unstable": "fair", "collapsed": "bad"}
+TONES_ALONE = {**TONES, "found": "fair"}
+"""Where no other start confirms it."""
 
 
 def verdict_words(summary: Summary) -> dict[str, str]:
@@ -20,8 +22,9 @@ def verdict_words(summary: Summary) -> dict[str, str]:
     if summary.verdict is None:
         because = "The verdict comes when the budget is used; what is here is how it stands."
         return {"tone": "open", "word": "still training, or stopped before its end", "because": because}
-    word = summary.verdict["word"]
-    return {"tone": TONES.get(word, "bad"), "word": verdict_name(word), "because": summary.verdict["because"]}
+    verdict = summary.verdict
+    tone = TONES.get(verdict["word"], "bad") if verdict["accord"] else TONES_ALONE.get(verdict["word"], "bad")
+    return {"tone": tone, "word": verdict_name(verdict), "because": verdict["because"]}
 
 
 def figure_rows(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:

@@ -83,11 +83,11 @@ def _go_on(
     if not run.exists:
         run.create({**description, "config": config.to_dict()})
     trainer = Trainer(config, run, data, observer)
-    (run.path / "verdict.json").unlink(missing_ok=True)  # It was of a smaller budget.
+    run.verdict.unlink(missing_ok=True)  # It was of a smaller budget.
     outcome = trainer.fit()
     if outcome.ended != "interrupted":
         verdict = _conclude(trainer)
-        write_json(run.path / "verdict.json", verdict.to_dict())
+        write_json(run.verdict, verdict.to_dict())
         outcome = replace(outcome, verdict=verdict)
     observer.on_end(outcome)
     return outcome
@@ -99,7 +99,7 @@ def _conclude(trainer: Trainer) -> Verdict:
     model, _ = load_model(trainer.run.path, trainer.device)
     figures, made = probe.measure(model)
     paths = witnesses(trainer.run.path, trainer.config.seed)
-    verdict = judge(figures, accord(made, [probe.translate(load_model(path, trainer.device)[0]) for path in paths]))
+    verdict = judge(figures, accord(made, probe.testify(load_model(path, trainer.device)[0] for path in paths)))
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 

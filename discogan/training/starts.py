@@ -69,7 +69,7 @@ def choose_start(
     for number, turn in enumerate(plan_rounds(len(left))):
         share = turn.share
         if number == len(scored):
-            outcome = _train_round(config, run, data, observer, left, share)
+            outcome = _train_round(description, run, data, observer, left, share)
             if outcome is not None:
                 return outcome
             scored.append(_score_round(run, probe, left))
@@ -83,17 +83,18 @@ def choose_start(
 
 
 def _train_round(
-    config: Config, run: RunFolder, data: TrainingData, observer: Observer, seeds: list[int], share: float
+    description: dict[str, Any], run: RunFolder, data: TrainingData, observer: Observer, seeds: list[int], share: float
 ) -> Outcome | None:
     """Bring every start to its share of the budget; the outcome where one was interrupted."""
     from discogan.training.trainer import Trainer
 
+    config = Config.from_dict(description["config"])
     for seed in seeds:
         folder = run.start(seed)
         own = _with_budget(replace(config, seed=seed), share)
         if not folder.exists:
             folder.path.mkdir(parents=True, exist_ok=True)
-            folder.create({"config": own.to_dict()})
+            folder.create({**description, "config": own.to_dict()})
         outcome = Trainer(own, folder, data, observer).fit()
         if outcome.ended == "interrupted":
             return replace(outcome, run=run.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from discogan.checkpoint import RunFolder
 from discogan.data.domains import open_domains
 from discogan.errors import ConfigError, DataError
 from discogan.images import Pixels
@@ -17,7 +17,9 @@ from discogan.matching import Counterparts
 from discogan.model import DIRECTIONS, Direction
 from discogan.objectives import build_objective
 from discogan.onnx_model import OnnxModel
+from discogan.report import read_verdict
 from discogan.translator import Translator
+from discogan.wording import verdict_name
 
 EXAMPLES = 8
 
@@ -99,5 +101,5 @@ def _examples(translator: Translator, directions: Sequence[Direction]) -> dict[D
 
 
 def _verdict(run: Path) -> str | None:
-    file = run / "verdict.json"
-    return json.loads(file.read_text("utf-8"))["word"] if file.is_file() else None
+    verdict = read_verdict(RunFolder(run))
+    return verdict_name(verdict) if verdict else None

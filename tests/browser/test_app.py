@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import show
 
-pytest.importorskip("fastapi", reason="the web extra is not installed (pip install 'discogan[web]')")
+pytest.importorskip("fastapi", reason="the web extra is not installed (pip install '.[web]')")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 import uvicorn

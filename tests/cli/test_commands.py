@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,6 +57,16 @@ def test_the_main_job_end_to_end(domains, tmp_path):
         assert expected in done.stdout
 
 
+def test_serving_where_something_listens_already_is_refused_in_a_sentence(small_run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for wrong in (port, 99_999):
+            done = discogan("serve", small_run, "--port", wrong, check=False)
+            assert done.returncode == 2
+            assert f"Cannot listen at 127.0.0.1:{wrong}" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
 def test_evaluate_without_pairs(small_run):
     assert "diversity" in discogan("evaluate", small_run).stdout
 
@@ -70,7 +81,10 @@ def test_a_training_from_two_starts_with_anchors_ends_in_a_verdict_with_its_witn
     assert "another start" in done.stdout or "collapsed" in done.stdout
     assert "of 1 held-out anchors" in done.stdout
     assert RunFolder(run).describe()["config"]["training"]["stop_when_stalled"]
-    shown = discogan("evaluate", run, "--against", run / "best").stdout
+    refused = discogan("evaluate", run, "--against", run / "best", check=False)
+    assert "is of the same seed" in refused.stderr
+    assert discogan("info", run / "starts" / "seed-0").returncode == 0
+    shown = discogan("evaluate", run).stdout
     assert "on the images it trains on" in shown
     assert "Verdict: " in shown
 

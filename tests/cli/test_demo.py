@@ -14,7 +14,7 @@ def test_the_demo_draws_trains_scores_and_shows(tmp_path, capsys):
             main(["demo", "--out", str(tmp_path / "demo"), "--minutes", "0.05"])
         assert end.value.code == 0
     assert "true pairs" in capsys.readouterr().out
-    scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
+    scores = json.loads((tmp_path / "demo" / "run" / "evaluation.json").read_text())
     assert scores["images_a"] == 200
     assert scores["a_to_b"]["chance_top_1"] < 0.01
     assert Image.open(tmp_path / "demo" / "contact-sheet.png").width > 1000

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-pytest.importorskip("fastapi", reason="the web extra is not installed (pip install 'discogan[web]')")
+pytest.importorskip("fastapi", reason="the web extra is not installed (pip install '.[web]')")
 
 from fastapi.testclient import TestClient
 
