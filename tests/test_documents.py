@@ -82,6 +82,8 @@ def exit_code_of(words):
     """Of a documented command, with a training of eight steps in place of its minutes and in a fresh run."""
     if words[0] == "train" and "--resume" not in words:
         shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
+    if "--image-size" in words:
+        del words[words.index("--image-size") : words.index("--image-size") + 2]
     if "--minutes" in words:
         words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "8", "--image-size", "32"]
         words += [word for setting in SMALL for word in ("--set", setting)]
