@@ -44,6 +44,11 @@ STUDIES = {
         "--tasks hands car2car car2chair --seeds 10",
         "--tasks hands emoji icons car2car car2chair --presets official discogan cyclegan --seeds 1",
     ],
+    "width": [
+        "--tasks hands emoji icons --seeds 5 --set generator.width=48",
+        "--tasks hands --seeds 1 --set generator.width=64",
+        "--tasks hands --seeds 1 --set training.batch_size=32",
+    ],
     "verdict": [
         f"--tasks hands_small icons_small emoji_small --set training.starts=2 {runs}"
         for runs in (
