@@ -66,6 +66,12 @@ def _apply(operation: type[Function], one: Tensor, other: Tensor) -> Tensor:
     return made
 
 
+def _needed(ctx: Any, *gradients: tuple[type[Function], Tensor, Tensor]) -> tuple[Tensor | None, ...]:
+    """The gradients, each an operation on two tensors, of those inputs that want one."""
+    wanted = zip(ctx.needs_input_grad, gradients, strict=True)
+    return tuple(_apply(*gradient) if needed else None for needed, gradient in wanted)
+
+
 class _Halve(Function):
     """Fine images and weights to coarse images."""
 
@@ -80,10 +86,7 @@ class _Halve(Function):
     @staticmethod
     def backward(ctx: Any, coarse: Tensor) -> Any:
         fine, weight = ctx.saved_tensors
-        return (
-            _apply(_Double, coarse, weight) if ctx.needs_input_grad[0] else None,
-            _apply(_Correlate, fine, coarse) if ctx.needs_input_grad[1] else None,
-        )
+        return _needed(ctx, (_Double, coarse, weight), (_Correlate, fine, coarse))
 
 
 class _Double(Function):
@@ -99,10 +102,7 @@ class _Double(Function):
     @staticmethod
     def backward(ctx: Any, fine: Tensor) -> Any:
         coarse, weight = ctx.saved_tensors
-        return (
-            _apply(_Halve, fine, weight) if ctx.needs_input_grad[0] else None,
-            _apply(_Correlate, fine, coarse) if ctx.needs_input_grad[1] else None,
-        )
+        return _needed(ctx, (_Halve, fine, weight), (_Correlate, fine, coarse))
 
 
 class _Correlate(Function):
@@ -117,10 +117,7 @@ class _Correlate(Function):
     @staticmethod
     def backward(ctx: Any, weight: Tensor) -> Any:
         fine, coarse = ctx.saved_tensors
-        return (
-            _apply(_Double, coarse, weight) if ctx.needs_input_grad[0] else None,
-            _apply(_Halve, fine, weight) if ctx.needs_input_grad[1] else None,
-        )
+        return _needed(ctx, (_Double, coarse, weight), (_Halve, fine, weight))
 
 
 def _rows(images: Tensor) -> Tensor:

@@ -13,8 +13,6 @@ Row = list[str]
 
 AZIMUTH = ("median_error", "identity_median_error", "chance_median_error")
 TONES = {"found": "good", "found up to a symmetry": "fair", "unstable": "fair", "collapsed": "bad"}
-TONES_ALONE = {**TONES, "found": "fair"}
-"""Where no other start confirms it."""
 
 
 def verdict_words(summary: Summary) -> dict[str, str]:
@@ -23,7 +21,8 @@ def verdict_words(summary: Summary) -> dict[str, str]:
         because = "The verdict comes when the budget is used; what is here is how it stands."
         return {"tone": "open", "word": "still training, or stopped before its end", "because": because}
     verdict = summary.verdict
-    tone = TONES.get(verdict["word"], "bad") if verdict["accord"] else TONES_ALONE.get(verdict["word"], "bad")
+    unconfirmed = verdict["word"] == "found" and not verdict["accord"]
+    tone = "fair" if unconfirmed else TONES.get(verdict["word"], "bad")
     return {"tone": tone, "word": verdict_name(verdict), "because": verdict["because"]}
 
 
