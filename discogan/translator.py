@@ -205,11 +205,12 @@ class Translator:
     def _run(self, images: Sequence[Prepared], direction: str, round_trip: bool) -> Pixels:
         pixels = np.stack([image.pixels for image in images])
         # A GPU takes one batch at a time: more would only want memory, and Apple's bears no second thread.
-        with self._turn if self._on_accelerator else nullcontext():
+        with self._turn if self.on_accelerator else nullcontext():
             return self.translate_pixels(pixels, direction, round_trip)
 
     @property
-    def _on_accelerator(self) -> bool:
+    def on_accelerator(self) -> bool:
+        """Whether it computes on something other than the CPU."""
         return isinstance(self.model, TranslationModel) and next(self.model.parameters()).device.type != "cpu"
 
     def prepare(self, image: Path | Image.Image, direction: str) -> Prepared:

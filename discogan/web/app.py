@@ -107,7 +107,7 @@ def create_app(served: Mapping[str, Served], limits: Limits | None = None) -> Fa
     return app
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # Were it not async, each request would wait for a thread.
     service: Service = request.app.state.service
     return service
 

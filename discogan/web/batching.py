@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
@@ -35,8 +35,8 @@ class _Waiting(Generic[Key]):
 class Batcher(Generic[Key]):
     """Hands images of one kind at a time to ``translate``, as many as wait when it is free: nobody waits for company.
 
-    ``translate(key, pixels)`` takes uint8 (N, H, W, C) and gives as many; it runs in a thread of its own. ``on_batch``
-    is told the size of each batch.
+    ``translate(key, pixels)`` takes uint8 (N, H, W, C) and gives as many; it runs in ``workers`` threads of its own,
+    each of which calls ``on_thread`` first. ``on_batch`` is told the size of each batch.
     """
 
     def __init__(
@@ -45,12 +45,15 @@ class Batcher(Generic[Key]):
         max_waiting: int,
         max_batch: int,
         on_batch: Callable[[int], None] | None = None,
+        workers: int = 1,
+        on_thread: Callable[[], None] | None = None,
     ) -> None:
         self._translate, self._on_batch = translate, on_batch
         self.max_waiting, self.max_batch = max_waiting, max_batch
         self._queue: deque[_Waiting[Key]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="translate")
-        self._worker: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(workers, "translate", on_thread)
+        self._workers = workers
+        self._working: set[asyncio.Task[None]] = set()
         self._seconds_an_image = 0.0
 
     @property
@@ -64,28 +67,34 @@ class Batcher(Generic[Key]):
             raise BusyError(1 + int(self.waiting * self._seconds_an_image))
         job = _Waiting(key, pixels)
         self._queue.append(job)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
+        if len(self._working) < self._workers:
+            self._working.add(asyncio.create_task(self._work()))
         return await job.done
 
     async def _work(self) -> None:
         """Translate until the queue is empty."""
-        while batch := self._take():
-            started = time.monotonic()
-            pixels = np.stack([job.pixels for job in batch])
-            try:
-                results = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._translate, batch[0].key, pixels
-                )
-            except Exception as error:  # Whatever it is, it belongs to those who wait for it.
-                _settle(batch, error)
-                continue
-            self._seconds_an_image = (time.monotonic() - started) / len(batch)
-            if self._on_batch:
-                self._on_batch(len(batch))
-            for job, result in zip(batch, results, strict=True):
-                if not job.done.done():
-                    job.done.set_result(result)
+        try:
+            while batch := self._take():
+                await self._translate_batch(batch)
+        finally:
+            self._working.remove(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _translate_batch(self, batch: Sequence[_Waiting[Key]]) -> None:
+        started = time.monotonic()
+        pixels = np.stack([job.pixels for job in batch])
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._translate, batch[0].key, pixels
+            )
+        except Exception as error:  # Whatever it is, it belongs to those who wait for it.
+            _settle(batch, error)
+            return
+        self._seconds_an_image = (time.monotonic() - started) / len(batch) / self._workers
+        if self._on_batch:
+            self._on_batch(len(batch))
+        for job, result in zip(batch, results, strict=True):
+            if not job.done.done():
+                job.done.set_result(result)
 
     def _take(self) -> list[_Waiting[Key]]:
         """The oldest image and others of its kind; those whose requests were given up are dropped."""
@@ -96,8 +105,8 @@ class Batcher(Generic[Key]):
         return batch
 
     def close(self) -> None:
-        """Let the thread go."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let the threads go."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _settle(batch: Sequence[_Waiting[Key]], error: Exception) -> None:

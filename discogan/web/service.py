@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+import torch
 from fastapi import HTTPException, Request
 from PIL import Image
 
@@ -36,8 +37,16 @@ class Service:
 
     def __init__(self, served: Mapping[str, Served], limits: Limits) -> None:
         self.served, self.limits, self.meters = served, limits, Meters()
+        accelerated = any(each.translator.on_accelerator for each in served.values())
+        # Each core takes a batch of its own: cores that share one wait for one another, and split odd numbers of images
+        # so that a pixel in a thousand is rounded otherwise than alone.
         self.batcher: Batcher[Kind] = Batcher(
-            self._translate, limits.max_waiting, limits.max_batch, self.meters.batch_size.observe
+            self._translate,
+            limits.max_waiting,
+            limits.max_batch,
+            self.meters.batch_size.observe,
+            workers=1 if accelerated else os.cpu_count() or 1,
+            on_thread=None if accelerated else lambda: torch.set_num_threads(1),
         )
         # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))

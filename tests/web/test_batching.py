@@ -51,6 +51,26 @@ def test_those_that_wait_go_together_and_each_gets_its_own():
     asyncio.run(scene())
 
 
+def test_several_workers_take_a_batch_each_and_an_idle_one_takes_what_comes_next():
+    async def scene():
+        slow = Slow()
+        prepared = []
+        batcher = Batcher(
+            slow, max_waiting=100, max_batch=4, workers=2, on_thread=lambda: prepared.append(threading.get_ident())
+        )
+        held = await started(batcher, [("ab", image(0))])
+        others = await started(batcher, [("ab", image(n)) for n in range(1, 7)])
+        assert [result[0, 0, 0] for result in await asyncio.gather(*others)] == list(range(2, 8))
+        assert not held[0].done()
+        assert sum(size for _, size in slow.batches) == 7
+        assert len(set(prepared)) == 2
+        slow.go_on.set()
+        assert (await held[0])[0, 0, 0] == 1
+        assert (await batcher.submit("ab", image(7)))[0, 0, 0] == 8  # Both have gone to sleep and wake again.
+
+    asyncio.run(scene())
+
+
 def test_the_queue_is_bounded():
     async def scene():
         slow = Slow()
