@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+class OutputConsole(Console):
+    """Standard output, where results go."""
+
+    def on_broken_pipe(self) -> None:
+        """End well: a reader that has seen enough, as ``head`` has, is no failure."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+        raise SystemExit(0)
+
+
 class ErrorConsole(Console):
     """Standard error, where messages and progress go."""
 
@@ -25,7 +35,7 @@ class ErrorConsole(Console):
     """Whether to say where an error came from."""
 
 
-console = Console()
+console = OutputConsole()
 errors = ErrorConsole(stderr=True)
 STANDARD_OUTPUT = Path("-")
 

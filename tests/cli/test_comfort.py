@@ -86,3 +86,10 @@ def test_there_are_no_colours_in_a_pipe(small_run):
 def test_an_unknown_command_is_a_failure():
     assert discogan("tarnslate", check=False).returncode == 2
     assert discogan(check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    process = subprocess.Popen([sys.executable, "-m", "discogan", "list"], stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(60) == 0
