@@ -35,6 +35,18 @@ def activations(stages: Iterable[nn.Module], images: Tensor) -> list[Tensor]:
     return made
 
 
+class Residual(nn.Module):
+    """x + F(x), F the layers given, which keep the shape."""
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.change = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        change: Tensor = self.change(images)
+        return images + change
+
+
 def norm_layer(name: str, channels: int) -> nn.Module:
     """``batch``, ``instance`` (affine) or ``none``; raises ``ConfigError`` for another name."""
     if name == "none":

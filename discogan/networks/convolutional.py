@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from discogan.config import require
 from discogan.errors import ConfigError
-from discogan.networks import Judgement, Shape, activations, image_side, norm_layer, output_layer
+from discogan.networks import Judgement, Residual, Shape, activations, image_side, norm_layer, output_layer
 from discogan.networks.strided import Doubling, Halving
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
@@ -23,6 +23,8 @@ class ConvolutionalGeneratorOptions:
     """Channels of the first stage; they double up to eight times the width."""
     stages: Literal[3, 4, 5] = 4
     """Convolutions in the encoder, and as many in the decoder. The fifth has stride 1 and ends in the code."""
+    blocks: int = 0
+    """Residual blocks behind the encoder's fourth or third stage: they see more of the image and move nothing."""
     code_channels: int = 100
     """Channels of the code behind the fifth stage."""
     norm: Norm = "batch"
@@ -34,12 +36,13 @@ class ConvolutionalGeneratorOptions:
 
     def __post_init__(self) -> None:
         require("generator.width", self.width, at_least=1)
+        require("generator.blocks", self.blocks, at_least=0)
         require("generator.code_channels", self.code_channels, at_least=1)
 
 
 @GENERATORS.register("convolutional", ConvolutionalGeneratorOptions)
 class ConvolutionalGenerator(nn.Module):
-    """The paper's encoder-decoder: 3, 4 or 5 stages, no noise, no skips but the one of ``options.residual``.
+    """The paper's encoder-decoder: 3, 4 or 5 stages, no noise; ``blocks`` and ``residual`` are not the paper's.
 
     Float images (N, C_in, H, W) to (N, C_out, H, W) in the range of ``options.output``. At 64 px, 3
     channels and width 64 it has 5,513,856 parameters with 4 stages and 7,153,480 with 5.
@@ -58,6 +61,7 @@ class ConvolutionalGenerator(nn.Module):
         encoder: list[nn.Module] = [Halving(in_shape[0], widths[0], bias=False), nn.LeakyReLU(0.2)]
         for before, after in pairwise(widths):
             encoder += _down(before, after, options.norm)
+        encoder += [_block(widths[-1], options.norm) for _ in range(options.blocks)]
         decoder: list[nn.Module] = []
         if options.stages == 5:
             wide, code, biased = widths[-1], options.code_channels, options.norm == "none"
@@ -122,6 +126,15 @@ def _down(before: int, after: int, norm: str) -> list[nn.Module]:
 
 def _up(before: int, after: int, norm: str) -> list[nn.Module]:
     return _stage(Doubling(before, after, bias=norm == "none"), norm, nn.ReLU())
+
+
+def _block(channels: int, norm: str) -> Residual:
+    """Two 3x3 convolutions; with a batch norm it begins as the identity (Goyal et al. 2017, section 5.1)."""
+    first, second = (nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none") for _ in range(2))
+    last = norm_layer(norm, channels)
+    if isinstance(last, nn.BatchNorm2d):
+        nn.init.zeros_(last.weight)
+    return Residual((*_stage(first, norm, nn.ReLU()), second, last))
 
 
 def _stage(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: str, activation: nn.Module) -> list[nn.Module]:

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from discogan.config import require
-from discogan.networks import Shape, image_side, norm_layer, output_layer
+from discogan.networks import Residual, Shape, image_side, norm_layer, output_layer
 from discogan.registry import GENERATORS
 
 
@@ -41,7 +41,7 @@ class ResNetGenerator(nn.Module):
         width, norm = options.width, options.norm
         layers = _convolve(in_shape[0], width, norm, kernel=7)
         layers += _convolve(width, 2 * width, norm, stride=2) + _convolve(2 * width, 4 * width, norm, stride=2)
-        layers += [ResidualBlock(4 * width, norm) for _ in range(options.blocks)]
+        layers += [_block(4 * width, norm) for _ in range(options.blocks)]
         layers += _double(4 * width, 2 * width, norm) + _double(2 * width, width, norm)
         last = nn.Conv2d(width, out_shape[0], 7, padding=3, padding_mode="reflect")
         self.layers = nn.Sequential(*layers, last, output_layer(options.output))
@@ -51,16 +51,9 @@ class ResNetGenerator(nn.Module):
         return translated
 
 
-class ResidualBlock(nn.Module):
-    """x + F(x), F two 3x3 convolutions with reflected borders; (N, channels, H, W) to the same shape."""
-
-    def __init__(self, channels: int, norm: str) -> None:
-        super().__init__()
-        self.change = nn.Sequential(*_convolve(channels, channels, norm), *_convolve(channels, channels, norm)[:-1])
-
-    def forward(self, images: Tensor) -> Tensor:
-        change: Tensor = self.change(images)
-        return images + change
+def _block(channels: int, norm: str) -> Residual:
+    """Two 3x3 convolutions with reflected borders; (N, channels, H, W) to the same shape."""
+    return Residual((*_convolve(channels, channels, norm), *_convolve(channels, channels, norm)[:-1]))
 
 
 def _convolve(before: int, after: int, norm: str, kernel: int = 3, stride: int = 1) -> list[nn.Module]:

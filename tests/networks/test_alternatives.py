@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from discogan.errors import ConfigError
+from discogan.networks import Residual
 from discogan.networks.convolutional import ConvolutionalGenerator, ConvolutionalGeneratorOptions
 from discogan.networks.patch import PatchDiscriminator, PatchDiscriminatorOptions
-from discogan.networks.resnet import ResidualBlock, ResNetGenerator, ResNetGeneratorOptions
+from discogan.networks.resnet import ResNetGenerator, ResNetGeneratorOptions
 
 
 @pytest.mark.parametrize(("halvings", "field"), [(1, 16), (2, 34), (3, 70)])
@@ -34,7 +35,8 @@ def test_the_patch_discriminator_has_the_published_size():
 
 
 def test_blocks_keep_the_shape_and_add_to_their_input():
-    block = ResidualBlock(4, "instance")
+    network = ResNetGenerator((3, 32, 32), (3, 32, 32), ResNetGeneratorOptions(width=1, blocks=1))
+    block = next(layer for layer in network.layers if isinstance(layer, Residual))
     with torch.no_grad():
         for parameter in block.parameters():
             parameter.zero_()
@@ -45,7 +47,7 @@ def test_blocks_keep_the_shape_and_add_to_their_input():
 @pytest.mark.parametrize("blocks", [0, 6, 9])
 def test_the_number_of_blocks_is_an_option(blocks):
     network = ResNetGenerator((3, 32, 32), (3, 32, 32), ResNetGeneratorOptions(width=2, blocks=blocks))
-    assert sum(isinstance(layer, ResidualBlock) for layer in network.layers) == blocks
+    assert sum(isinstance(layer, Residual) for layer in network.layers) == blocks
 
 
 def test_a_one_pixel_code_has_no_instance_norm():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from discogan.networks import Residual
 from discogan.networks.convolutional import (
     ConvolutionalDiscriminator,
     ConvolutionalDiscriminatorOptions,
@@ -56,3 +57,17 @@ def test_a_residual_generator_that_draws_nothing_keeps_its_input(channels):
     image = torch.rand(2, *shapes[0]) * 2 - 1
     kept = image if channels == (3, 3) else image.mean(1, keepdim=True).expand(-1, channels[1], -1, -1)
     assert torch.allclose(network(image), kept.tanh())
+
+
+@pytest.mark.parametrize("stages", [3, 4, 5])
+def test_blocks_begin_as_nothing_and_then_change_the_code(stages):
+    torch.manual_seed(0)
+    options = ConvolutionalGeneratorOptions(width=4, stages=stages, blocks=2)
+    with_blocks = ConvolutionalGenerator(RGB64, RGB64, options).eval()
+    blocks = [layer for layer in with_blocks.encoder if isinstance(layer, Residual)]
+    assert len(blocks) == 2
+    code = torch.randn(1, 4 * 2 ** (min(stages, 4) - 1), 8, 8)
+    torch.testing.assert_close(blocks[1](blocks[0](code)), code)
+    for block in blocks:
+        torch.nn.init.ones_(block.change[-1].weight)
+    assert not torch.allclose(blocks[0](code), code)
