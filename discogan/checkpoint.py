@@ -9,7 +9,7 @@
                                            training_state.safetensors progress.json config.json
     RUN/last                               names the newest checkpoint
     RUN/starts/seed-3/                     runs of other seeds that were compared, where --starts asked for them
-    RUN/best/                              the networks where the score without pairs was best
+    RUN/best/                              the newest networks whose score without pairs is not far below the best
     RUN/verdict.json                       what can be said of the relation, once the budget is used
     RUN/evaluation.json                    what discogan evaluate found last
     RUN/report.html                        all of it on one page

@@ -99,7 +99,7 @@ class TrainingOptions:
     score_every_steps: int = 100
     """How often the run is scored without pairs, for best/ and the alarms; it costs about two steps."""
     stop_when_stalled: bool = False
-    """Stop once no better score has come for two fifths of the budget."""
+    """Stop once neither score nor round trips have got better for two fifths of the budget."""
     starts: int = 1
     """Runs from different seeds of which the best by that score goes on; they share the budget."""
 

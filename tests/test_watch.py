@@ -47,6 +47,23 @@ def test_a_run_without_a_better_score_for_long_has_stalled():
     assert "step 300" in alarms[0].message
 
 
+def test_a_run_whose_round_trips_still_get_better_has_not_stalled():
+    watch = Watch([record(0.3, round_trip=0.2)])
+    assert watch.look(record(0.6, round_trip=0.15, distribution=0.4)) == []
+    assert watch.look(record(0.75, round_trip=0.15, distribution=0.4)) == []
+    assert kinds(watch.look(record(1.0, round_trip=0.149, distribution=0.4))) == ["stall"]
+
+
+def test_a_later_state_is_kept_unless_it_has_got_much_worse():
+    watch = Watch([])
+    for fraction, distribution, kept in ((0.1, 0.2, True), (0.2, 0.1, True), (0.3, 0.3, True), (0.4, 0.45, False)):
+        look = record(fraction, distribution=distribution)
+        assert watch.keeps(look) == kept
+        watch.look(look)
+    assert not watch.keeps(record(0.5, diversity=0.1))
+    assert watch.keeps(record(0.6, distribution=0.2))
+
+
 def test_a_budget_that_was_raised_is_no_stall():
     short = {**record(0.4), "fraction": 1.0}
     assert Watch([short]).look(record(0.6, distribution=0.3)) == []

@@ -53,7 +53,7 @@ class Sitting:
     minutes: float | None = None
     """Stop after this much training time in all."""
     stop_when_stalled: Annotated[bool, Parameter(negative="")] = False
-    """Stop once no better score has come for two fifths of the budget."""
+    """Stop once neither score nor round trips have got better for two fifths of the budget."""
     track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None
     """Tell a tracker as well, any number of times: tensorboard (into RUN/tensorboard) or wandb."""
     settings: Settings = None

@@ -111,13 +111,13 @@ class Trainer:
         return StepReport(step, seen, seconds, self._fraction(), record, self.run.path)
 
     def _score(self) -> bool:
-        """Look at the run without pairs, keep it where it is the best so far; whether it has stalled."""
+        """Look at the run without pairs, keep it as best/ unless it has got worse; whether it has stalled."""
         training = [network for network in self.model.children() if network.training]
         figures, _ = self.probe.measure(self.current())
         for network in training:
             network.train()
         record = score_record(self.progress.step, self._fraction(), figures)
-        if record["score"] > self.watch.best_score:
+        if self.watch.keeps(record):
             self._check_finite()
             self.run.save_best(self.learner.state(), self.progress)
         alarms = self.watch.look(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -14,7 +15,12 @@ EARLY = 0.2
 DOMINATED, DOMINATED_LOOKS = 0.99, 3
 """A discriminator that ranks so many pairs rightly, so many times running, gives no direction to go in."""
 STALLED = 0.4
-"""Share of the budget without a better score after which a run has stalled."""
+"""Share of the budget without a gain, in score or round trips, after which a run has stalled."""
+GAINED = 0.98
+"""Share of the smallest loss in round trips below which another counts as smaller."""
+KEPT = 0.75
+"""Share of the best score that a later state needs to take the place of best/. The score tells what has failed from
+what has not; of two that have not, the one that was trained longer is nearer to the truth (docs/results.md)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,10 @@ class Watch:
     def best_score(self) -> float:
         """The best score so far, -1 before the first."""
         return max((look["score"] for look in self._looks), default=-1.0)
+
+    def keeps(self, record: Record) -> bool:
+        """Whether a record that is not taken in yet is of a state to keep as best/."""
+        return bool(record["score"] >= KEPT * self.best_score)
 
     def look(self, record: Record) -> list[Alarm]:
         """Take in a record made by ``score_record``; what there is to say of it that was not said before."""
@@ -78,16 +88,24 @@ class Watch:
         return found
 
     def _stall(self) -> list[tuple[tuple[str, str], Alarm]]:
-        best = max(self._looks, key=lambda look: look["score"])
-        last = self._looks[-1]
+        gained, last = self._last_gain(), self._looks[-1]
         # In steps, for earlier shares may be of another budget: of a start's, or one that was raised since.
-        if last["step"] - best["step"] < STALLED * last["step"] / last["fraction"]:
+        if last["step"] - gained["step"] < STALLED * last["step"] / last["fraction"]:
             return []
         message = (
-            f"No better score since step {best['step']:,}: best/ holds that state. More time changes little; "
+            f"No better score and no better round trips since step {gained['step']:,}. More time changes little; "
             "stop here (--stop-when-stalled does), or try several starts (--starts 4) or more images."
         )
         return [(("stall", ""), Alarm("stall", message))]
+
+    def _last_gain(self) -> Record:
+        """The latest look that had a better score, or lost less in round trips, than all before it."""
+        gained, best, least = self._looks[0], -1.0, math.inf
+        for look in self._looks:
+            lost = sum(look[f"{way}_round_trip"] for way in self._directions())
+            if look["score"] > best or lost < GAINED * least:
+                gained, best, least = look, max(best, look["score"]), min(least, lost)
+        return gained
 
 
 def score_record(step: int, fraction: float, figures: Mapping[Direction, Figures]) -> Record:
