@@ -1,4 +1,5 @@
-from discogan.training.watch import Watch, score_record
+from discogan.training import watch as module
+from discogan.training.watch import Cores, Watch, score_record
 from discogan.verdict import Figures
 
 GOOD = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.2, "change": 1.0, "judged": 0.7}
@@ -74,3 +75,19 @@ def test_a_watch_made_from_the_log_has_said_what_the_log_made_it_say():
     watch = Watch(log)
     assert watch.look(record(0.55, diversity=0.1)) == []
     assert watch.best_score == log[0]["score"]
+
+
+def test_cores_that_other_work_takes_are_said_once(monkeypatch):
+    times = {"process_time": 0.0, "monotonic": 0.0}
+
+    class Clock:
+        process_time = staticmethod(lambda: times["process_time"])
+        monotonic = staticmethod(lambda: times["monotonic"])
+
+    monkeypatch.setattr(module, "time", Clock)
+    alone, two = Cores(1), Cores(2)
+    times.update(process_time=19.0, monotonic=10.0)
+    assert two.look() == []
+    times.update(process_time=22.0, monotonic=20.0)
+    assert kinds(two.look()) == ["crowd"]
+    assert two.look() == alone.look() == []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from discogan.images import Pixels
 
 
-def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) -> int:
+def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0, threads: int = 0) -> int:
     """Draw two domains, learn how they correspond without pairs, score the result on true pairs.
 
     Needs no data and no network. A folder with an earlier demo is made anew.
@@ -26,6 +26,8 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
         Training time.
     seed
         The same seed draws the same things.
+    threads
+        CPU threads, 0 for one a core; 1 is quicker where other work keeps the cores busy.
     """
     from discogan import api, evaluation
     from discogan.checkpoint import RunFolder
@@ -52,7 +54,7 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0) 
             image_size=64,
             minutes=minutes,
             seed=seed,
-            settings=("training.sample_every_steps=50",),
+            settings=("training.sample_every_steps=50", f"training.threads={threads}"),
             observer=display.observer(),
         )
     if outcome.ended == "interrupted":

@@ -22,7 +22,7 @@ from discogan.training.data import TrainingData
 from discogan.training.learner import Learner
 from discogan.training.observer import Ended, Observer, Outcome, StepReport
 from discogan.training.signals import signals_caught
-from discogan.training.watch import Watch, score_record
+from discogan.training.watch import Alarm, Cores, Watch, score_record
 from discogan.verdict import Probe
 
 SAMPLES = 8
@@ -51,13 +51,16 @@ class Trainer:
         options = self.config.training
         self.observer.on_start(self.run.path, self.config, self.progress)
         before, started = self.progress.elapsed_seconds, self._now()
-        stalled = False
+        stalled, cores = False, Cores(torch.get_num_threads() if self.device.type == "cpu" else 1)
         with signals_caught() as caught, devices.memory_errors():
             while self._fraction() < 1 and not caught and not stalled:
                 step = self.progress.step
                 self._pending.append((step, self.train_step(step)))
                 self.progress = Progress(step + 1, before + self._now() - started)
-                record = self._log_metrics() if self._due(options.log_every_steps) else None
+                record = None
+                if self._due(options.log_every_steps):
+                    record = self._log_metrics()
+                    self._alarm(cores.look())
                 if self._due(options.sample_every_steps):
                     self._draw_samples()
                 if self._due(options.score_every_steps):
@@ -122,9 +125,12 @@ class Trainer:
             self.run.save_best(self.learner.state(), self.progress)
         alarms = self.watch.look(record)
         self.scores.append({**record, "alarms": [alarm.message for alarm in alarms]})
+        self._alarm(alarms)
+        return any(alarm.kind == "stall" for alarm in alarms)
+
+    def _alarm(self, alarms: list[Alarm]) -> None:
         for alarm in alarms:
             self.observer.on_alarm(alarm)
-        return any(alarm.kind == "stall" for alarm in alarms)
 
     def _log_metrics(self) -> dict[str, Any]:
         losses = self._checked_means()

@@ -1,8 +1,9 @@
-"""Scores a run as it trains, and raises an alarm when it goes wrong."""
+"""Watches a run as it trains, by its scores and by its cores, and raises an alarm when it goes wrong."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -18,6 +19,8 @@ STALLED = 0.4
 """Share of the budget without a gain, in score or round trips, after which a run has stalled."""
 GAINED = 0.98
 """Share of the smallest loss in round trips below which another counts as smaller."""
+CROWDED = 0.75
+"""Share of the time of its threads that a run has when it is alone; less is taken by other work."""
 KEPT = 0.75
 """Share of the best score that a later state needs to take the place of best/. The score tells what has failed from
 what has not; of two that have not, the one that was trained longer is nearer to the truth (docs/results.md)."""
@@ -28,7 +31,7 @@ class Alarm:
     """Something that goes wrong, and its cure."""
 
     kind: str
-    """collapse, domination or stall."""
+    """collapse, domination, stall or crowd."""
     message: str
 
 
@@ -106,6 +109,26 @@ class Watch:
             if look["score"] > best or lost < GAINED * least:
                 gained, best, least = look, max(best, look["score"]), min(least, lost)
         return gained
+
+
+class Cores:
+    """Notices that other work takes the cores which a run's threads count on, from when it is made."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._cpu, self._wall = threads, time.process_time(), time.monotonic()
+        self._said = threads < 2
+
+    def look(self) -> list[Alarm]:
+        """The alarm, the first time that there is reason for it."""
+        had = (time.process_time() - self._cpu) / (time.monotonic() - self._wall) / self._threads
+        if self._said or had >= CROWDED:
+            return []
+        self._said = True
+        message = (
+            f"Other work takes the cores: {self._threads} threads have {had:.0%} of their time, and wait for one "
+            "another. One alone is often several times as quick then: stop, and go on with --set training.threads=1."
+        )
+        return [Alarm("crowd", message)]
 
 
 def score_record(step: int, fraction: float, figures: Mapping[Direction, Figures]) -> Record:
