@@ -43,7 +43,8 @@ def package(
     if summary.verdict:
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
-        write_json(folder / "evaluation.json", {key: x for key, x in summary.evaluation.items() if key != "run"})
+        shared = {key: x for key, x in summary.evaluation.items() if key not in ("run", "given")}
+        write_json(folder / "evaluation.json", shared)
     sheets = summary.folder.sheets() if samples else []
     if sheets:
         shutil.copyfile(sheets[-1], folder / "samples.png")

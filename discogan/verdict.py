@@ -216,7 +216,8 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
         return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."
     runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
     if found.agreement >= AGREED and found.agreement >= found.under_symmetry:
-        return "found", f"It agrees with {runs} on {found.agreement:.0%} of the images."
+        early = "" if own >= GOOD else " But its images are not yet those of the other domain: train it for longer."
+        return "found", f"It agrees with {runs} on {found.agreement:.0%} of the images.{early}"
     if found.under_symmetry >= AGREED:
         return (
             "found up to a symmetry",

@@ -1,13 +1,18 @@
 """``discogan evaluate``."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_azimuths, print_json_alone, print_scores, print_verdict, write_result
+from discogan.cli.console import print_azimuths, print_json_alone, print_scores, print_verdict, say, write_result
 from discogan.cli.parameters import Device, JsonFile, RunPath
+
+if TYPE_CHECKING:
+    from discogan.checkpoint import RunFolder
 
 
 def evaluate(
@@ -49,18 +54,47 @@ def evaluate(
     from discogan.files import write_json
 
     print_json_alone(json_file)
-
     if (azimuth_a is None) != (azimuth_b is None):
         raise DataError("Azimuths need both folders; give --azimuth-a and --azimuth-b.")
+    given = {"pairs": _both(pairs_a, pairs_b), "azimuth": _both(azimuth_a, azimuth_b), "against": list(against or ())}
+    folder = RunFolder(run)
+    given = _with_earlier(given, folder)
+    pairs_a, pairs_b = given["pairs"] or (pairs_a, pairs_b)
     scores = evaluation.evaluate(
-        run, pairs_a, pairs_b, metrics=metrics or (), inception_weights=inception, against=against or (), device=device
+        run,
+        pairs_a,
+        pairs_b,
+        metrics=metrics or (),
+        inception_weights=inception,
+        against=given["against"],
+        device=device,
     )
     print_scores(scores)
-    if azimuth_a is not None and azimuth_b is not None:
-        scores["azimuth"] = evaluation.evaluate_azimuth(run, azimuth_a, azimuth_b, device=device)
+    if given["azimuth"]:
+        scores["azimuth"] = evaluation.evaluate_azimuth(run, *given["azimuth"], device=device)
         print_azimuths(scores["azimuth"])
     if scores["verdict"] is not None:
         print_verdict(scores["verdict"])
+    scores["given"] = {name: [str(path.resolve()) for path in paths] for name, paths in given.items()}
     write_result(json_file, scores)
-    if RunFolder(run).exists and os.access(run, os.W_OK):
-        write_json(RunFolder(run).evaluation, scores)
+    if folder.exists and os.access(run, os.W_OK):
+        write_json(folder.evaluation, scores)
+
+
+def _both(a: Path | None, b: Path | None) -> list[Path]:
+    return [a, b] if a is not None and b is not None else []
+
+
+def _with_earlier(given: dict[str, list[Path]], run: RunFolder) -> dict[str, list[Path]]:
+    """What an evaluation of the same state was given is evidence still, unless other folders take its place."""
+    from discogan.report import read_evaluation
+
+    earlier = (read_evaluation(run) or {}).get("given", {}) if run.exists else {}
+    known = {name: [Path(path) for path in earlier.get(name, ()) if Path(path).exists()] for name in given}
+    others = [path for path in known["against"] if path not in [path.resolve() for path in given["against"]]]
+    whole = {name: given[name] or known[name] for name in ("pairs", "azimuth")} | {"against": given["against"] + others}
+    for name, label in (("pairs", "true pairs"), ("azimuth", "azimuths"), ("against", "other runs")):
+        added = [str(path) for path in whole[name] if path not in given[name]]
+        if added:
+            say(f"Also with the {label} given before: {', '.join(added)}")
+    return whole

@@ -122,9 +122,15 @@ def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, 
 
 def _resume(run: Path, changes: dict[str, Any]) -> Outcome:
     from discogan import api
+    from discogan.checkpoint import RunFolder, read_progress
 
+    checkpoint = RunFolder(run).last_checkpoint()
+    before = read_progress(checkpoint).step if checkpoint else 0
     with Display() as display:
-        return api.resume(run, **changes, observer=display.observer())
+        outcome = api.resume(run, **changes, observer=display.observer())
+    if outcome.step == before and outcome.ended == "budget":
+        say("Its budget was used up already, so nothing was added; give a larger one in all: --minutes M or --steps N.")
+    return outcome
 
 
 def report_outcome(outcome: Outcome) -> int:

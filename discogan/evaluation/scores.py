@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discogan.checkpoint import load_model, witnesses
+from discogan.checkpoint import RunFolder, best_checkpoint, load_model, read_progress, witnesses
 from discogan.config import Config
 from discogan.data import Record, folder_records
 from discogan.data.domains import open_anchors, open_domains, open_records
@@ -49,7 +49,8 @@ def evaluate(
     ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
     and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
     ``sliced_wasserstein``, on those images or else on the run's own; and ``verdict`` (``discogan.verdict``), always on
-    the run's own images (``None`` where they are gone); runs to compare it with may be given as ``against``.
+    the run's own images (``None`` where they are gone); runs to compare it with may be given as ``against``. ``step``
+    is that of the checkpoint.
     ``metrics`` adds coverage, fid, kid or lpips (``discogan.evaluation.extra``). Raises ``ConfigError``,
     ``DataError``, ``RunError``.
     """
@@ -65,7 +66,13 @@ def evaluate(
     else:
         stores = open_domains(config)
     pixels_a, pixels_b = (_some(store, paired) for store in stores)
-    scores: Scores = {"run": str(run), "paired": paired, "images_a": len(pixels_a), "images_b": len(pixels_b)}
+    scores: Scores = {
+        "run": str(run),
+        "step": read_progress(best_checkpoint(RunFolder(run))).step,
+        "paired": paired,
+        "images_a": len(pixels_a),
+        "images_b": len(pixels_b),
+    }
     for direction in DIRECTIONS:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
         scores[direction] = score_direction(model, source, target, direction, paired)

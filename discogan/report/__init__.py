@@ -2,6 +2,14 @@
 
 from discogan.report.comparison import comparison, write_comparison
 from discogan.report.page import write_report
-from discogan.report.summary import Summary, read_summary, read_verdict
+from discogan.report.summary import Summary, read_evaluation, read_summary, read_verdict
 
-__all__ = ["Summary", "comparison", "read_summary", "read_verdict", "write_comparison", "write_report"]
+__all__ = [
+    "Summary",
+    "comparison",
+    "read_evaluation",
+    "read_summary",
+    "read_verdict",
+    "write_comparison",
+    "write_report",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from discogan.checkpoint import Progress, RunFolder, read_progress
+from discogan.checkpoint import Progress, RunFolder, best_checkpoint, read_progress
 from discogan.config import Config
 from discogan.tracking import Record, read_metrics
 
@@ -28,7 +28,7 @@ class Summary:
     verdict: Table | None
     """That of the last evaluation, or else of the training's end; None until the run has used its budget."""
     evaluation: Table | None
-    """evaluation.json, what ``discogan evaluate`` found last."""
+    """evaluation.json, what ``discogan evaluate`` found last; None where the run has gone on since."""
 
     @property
     def name(self) -> str:
@@ -71,20 +71,23 @@ def read_summary(run: str | Path) -> Summary:
         metrics=read_metrics(folder.metrics),
         scores=read_metrics(folder.scores),
         verdict=read_verdict(folder),
-        evaluation=_read_json(folder.evaluation),
+        evaluation=read_evaluation(folder),
     )
 
 
 def read_verdict(folder: RunFolder) -> Table | None:
-    """An evaluation since the end of the training knows more: true pairs, or other runs."""
+    """An evaluation of the same state knows more than the end of the training: true pairs, or other runs."""
     at_the_end = _read_json(folder.verdict)
-    since = at_the_end and folder.evaluation.exists() and _written(folder.evaluation) >= _written(folder.verdict)
-    evaluated = (_read_json(folder.evaluation) or {}).get("verdict") if since else None
-    return evaluated or at_the_end
+    evaluation = read_evaluation(folder) if at_the_end else None
+    return (evaluation and evaluation["verdict"]) or at_the_end
 
 
-def _written(file: Path) -> int:
-    return file.stat().st_mtime_ns
+def read_evaluation(folder: RunFolder) -> Table | None:
+    """What ``discogan evaluate`` found last, where it is of the networks that the run would be used with now."""
+    evaluation = _read_json(folder.evaluation)
+    if evaluation is None or folder.last_checkpoint() is None:
+        return None
+    return evaluation if evaluation["step"] == read_progress(best_checkpoint(folder)).step else None
 
 
 def _read_json(file: Path) -> Table | None:

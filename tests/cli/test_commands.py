@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -184,3 +185,22 @@ def test_a_broken_input_is_named(small_run, tmp_path):
     )
     assert done.returncode == 2
     assert "x.png is not a readable image" in done.stderr.replace("\n", " ")
+
+
+def test_an_evaluation_keeps_what_an_earlier_one_was_given(small_run, domains, tmp_path):
+    run, other = shutil.copytree(small_run, tmp_path / "run"), tmp_path / "other"
+    discogan("train", *domains, "--out", other, "--image-size", 32, "--steps", 2, "--seed", 5, *FLAGS)
+    discogan("evaluate", run, "--pairs-a", domains[0], "--pairs-b", domains[1])
+    second = discogan("evaluate", run, "--against", other)
+    assert "true pairs given before" in second.stdout
+    assert "other runs given before" in discogan("evaluate", run).stdout
+    scores = json.loads((run / "evaluation.json").read_text())
+    assert scores["paired"]
+    assert scores["given"]["against"] == [str(other.resolve())]
+    discogan("train", "--resume", run, "--steps", 30)
+    assert "given before" not in discogan("evaluate", run).stdout
+
+
+def test_a_budget_that_is_used_up_is_said_to_be(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    assert "used up already" in discogan("train", "--resume", run).stdout

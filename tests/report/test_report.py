@@ -11,7 +11,7 @@ from discogan.api import resume, train
 from discogan.checkpoint import RunFolder
 from discogan.cli import main
 from discogan.errors import ConfigError, RunError
-from discogan.report import comparison, write_comparison, write_report
+from discogan.report import comparison, read_evaluation, read_verdict, write_comparison, write_report
 from discogan.report.pictures import curves, spread
 from tests.conftest import SMALL, write_images
 
@@ -84,6 +84,17 @@ def test_scores_against_the_truth_stand_beside_identity_and_chance(sampled_run, 
     text = read(write_report(sampled_run)).text
     assert "identity" in text
     assert f"{scores['b_to_a']['identity_ssim']:.3f}" in text
+
+
+def test_scores_of_a_state_that_is_no_longer_the_runs_are_not_shown(sampled_run, tmp_path):
+    run = shutil.copytree(sampled_run, tmp_path / "run")
+    step = json.loads((run / "best" / "progress.json").read_text())["step"]
+    evaluation = {"step": step, "verdict": {**json.loads((run / "verdict.json").read_text()), "because": "Pairs."}}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    assert read_verdict(RunFolder(run))["because"] == "Pairs."
+    (run / "evaluation.json").write_text(json.dumps({**evaluation, "step": step - 1}))
+    assert read_evaluation(RunFolder(run)) is None
+    assert read_verdict(RunFolder(run))["because"] != "Pairs."
 
 
 def test_a_run_that_trains_on_ends_with_a_newer_report(sampled_run, tmp_path):
