@@ -263,7 +263,14 @@ def input_files(source: str | Path) -> list[tuple[Path, Path]]:
 
 
 def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
-    """Where each result goes: the same tree, as PNG; names that differ in suffix alone keep theirs in the name."""
+    """Where each result goes: the same tree, as PNG; names that differ in suffix alone keep theirs in the name.
+
+    One file may be given the name of its result, out.png.
+    """
+    if len(files) == 1 and out.suffix.lower() in SUFFIXES and not out.is_dir():
+        if out.suffix.lower() != ".png":
+            raise DataError(f"Results are PNG files; call it {out.with_suffix('.png')}, or give a folder.")
+        return [out]
     plain = [relative.with_suffix("") for _, relative in files]
     taken = {name for name, count in Counter(plain).items() if count > 1}
     return [

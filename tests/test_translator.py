@@ -109,6 +109,15 @@ def test_inputs_are_never_overwritten(translator, tmp_path):
         translator.translate_files(folder, tmp_path / "out", "a_to_b", batch_size=0)
 
 
+def test_one_file_may_be_given_the_name_of_its_result(translator, tmp_path):
+    folder = write_images(tmp_path / "in", 2, 0)
+    (result,) = translator.translate_files(folder / "000.png", tmp_path / "new" / "one.png", "a_to_b")
+    assert Image.open(result.target).size == (32, 32)
+    assert result.target == tmp_path / "new" / "one.png"
+    with pytest.raises(DataError, match=r"call it .*one\.png"):
+        translator.translate_files(folder / "000.png", tmp_path / "one.jpg", "a_to_b")
+
+
 def test_files_and_globs(tmp_path):
     write_images(tmp_path / "x", 2, 0)
     (tmp_path / "x" / "notes.txt").touch()

@@ -25,7 +25,7 @@ def translate(
     source
         An image, a folder of images, or a glob in quotes.
     out
-        Folder for the results.
+        Folder for the results; for one file also the name of its result, as out.png.
     round_trip
         Translate there and back.
     original_size
@@ -51,4 +51,5 @@ def translate(
         errors.print(f"Skipped: {result.problem}", highlight=False, soft_wrap=True, markup=False)
     if len(broken) == len(results):
         raise DataError(f"None of the {len(results)} inputs could be read; give readable images.")
-    say(f"{len(results) - len(broken):,} images translated into {out}")
+    done = len(results) - len(broken)
+    say(f"{done:,} image{'' if done == 1 else 's'} translated into {out}")
