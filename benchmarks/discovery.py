@@ -49,6 +49,14 @@ STUDIES = {
         "--tasks hands --seeds 1 --set generator.width=64",
         "--tasks hands --seeds 1 --set training.batch_size=32",
     ],
+    "newest": [
+        f"--tasks {tasks} --seeds 5 {generator}"
+        for generator, tasks in (
+            ("", "hands emoji icons"),
+            ("--set generator.blocks=2", "hands emoji icons"),
+            ("--set generator.width=48", "hands emoji"),
+        )
+    ],
     "verdict": [
         f"--tasks hands_small icons_small emoji_small --set training.starts=2 {runs}"
         for runs in (
