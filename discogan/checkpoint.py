@@ -250,9 +250,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
     except FileNotFoundError as error:
-        raise RunError(
-            f"There is no run at {folder} (no config.json); start one with discogan train A B --out {folder}."
-        ) from error
+        inner = next(folder.glob("*/config.json"), None)
+        cure = f"there is one at {inner.parent}" if inner else f"start one with discogan train A B --out {folder}"
+        raise RunError(f"There is no run at {folder} (no config.json); {cure}.") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{folder / 'config.json'} cannot be read ({error}); restore it.") from error
     return description

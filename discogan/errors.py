@@ -11,6 +11,7 @@ and exits with 2; anything else that escapes is a bug.
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class DiscoGANError(Exception):
@@ -45,5 +46,8 @@ class DivergedError(DiscoGANError):
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> ConfigError:
-    """The error for a name that is not among the known ones; it lists them."""
-    return ConfigError(f"There is no {what} named {given!r}; choose one of: {', '.join(sorted(choices))}.")
+    """The error for a name that is not among the known ones; it says which one may be meant, and lists them."""
+    known = sorted(choices)
+    close = get_close_matches(given, known, 1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return ConfigError(f"There is no {what} named {given!r}{meant}; choose one of: {', '.join(known)}.")

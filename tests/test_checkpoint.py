@@ -133,3 +133,8 @@ def test_an_optimiser_goes_on_as_it_was(layout):
     for index in (0, 1):
         step(index)
     assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))
+
+
+def test_the_folder_around_a_run_says_where_the_run_is(small_run):
+    with pytest.raises(RunError, match=f"there is one at .*{small_run.name}"):
+        load_model(small_run.parent, CPU)

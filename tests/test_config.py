@@ -90,6 +90,7 @@ def test_any_number_survives_a_setting(value):
     ("call", "message"),
     [
         (lambda: load_config("fast"), "choose one of: celeba_eyeglasses"),
+        (lambda: load_config("modren"), r"did you mean modern\?"),
         (lambda: parse_setting("steps=3"), "part.option=value"),
         (lambda: parse_setting("model.width=3"), "no part named 'model'"),
         (lambda: load_config("modern", settings=["training.stepz=3"]), "stepz.*batch_size"),

@@ -1,6 +1,7 @@
 """The served page in a real browser: everything that a user does there."""
 
 import base64
+import re
 import threading
 import time
 
@@ -76,7 +77,7 @@ def test_a_file_is_picked_translated_and_matched(page, domains, screenshots):
     page.find_element("id", "file").send_keys(str(domains[0] / "003.png"))
     assert len(set(result(page))) == 3
     wait(lambda: len(page.find_elements("css selector", "#found .tile")) == 5)
-    assert ".png (" in page.find_element("css selector", "#found figcaption").text
+    assert re.fullmatch(r"\d\.\d\d · .+\.png", page.find_element("css selector", "#found figcaption").text)
     assert page.find_element("id", "save").get_attribute("href").startswith("blob:")
     page.save_screenshot(str(screenshots / "app-desktop.png"))
     show(page, 390, dark=True)
