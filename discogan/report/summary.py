@@ -87,7 +87,7 @@ def read_evaluation(folder: RunFolder) -> Table | None:
     evaluation = _read_json(folder.evaluation)
     if evaluation is None or folder.last_checkpoint() is None:
         return None
-    return evaluation if evaluation["step"] == read_progress(best_checkpoint(folder)).step else None
+    return evaluation if evaluation.get("step") == read_progress(best_checkpoint(folder)).step else None
 
 
 def _read_json(file: Path) -> Table | None:

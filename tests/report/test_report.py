@@ -94,6 +94,8 @@ def test_scores_of_a_state_that_is_no_longer_the_runs_are_not_shown(sampled_run,
     assert read_verdict(RunFolder(run))["because"] == "Pairs."
     (run / "evaluation.json").write_text(json.dumps({**evaluation, "step": step - 1}))
     assert read_evaluation(RunFolder(run)) is None
+    (run / "evaluation.json").write_text("{}")  # Of a version that did not say of which step.
+    assert read_evaluation(RunFolder(run)) is None
     assert read_verdict(RunFolder(run))["because"] != "Pairs."
 
 
