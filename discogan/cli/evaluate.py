@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -48,27 +48,25 @@ def evaluate(
     against
         Other runs on the same folders, to tell a relation that is found again from one that luck chose.
     """
-    from discogan import evaluation
     from discogan.checkpoint import RunFolder
-    from discogan.errors import DataError
     from discogan.files import write_json
 
     print_json_alone(json_file)
-    if (azimuth_a is None) != (azimuth_b is None):
-        raise DataError("Azimuths need both folders; give --azimuth-a and --azimuth-b.")
-    given = {"pairs": _both(pairs_a, pairs_b), "azimuth": _both(azimuth_a, azimuth_b), "against": list(against or ())}
     folder = RunFolder(run)
-    given = _with_earlier(given, folder)
-    pairs_a, pairs_b = given["pairs"] or (pairs_a, pairs_b)
-    scores = evaluation.evaluate(
-        run,
-        pairs_a,
-        pairs_b,
-        metrics=metrics or (),
-        inception_weights=inception,
-        against=given["against"],
-        device=device,
-    )
+    pairs = _both(pairs_a, pairs_b, "True pairs need both folders; give --pairs-a and --pairs-b.")
+    azimuth = _both(azimuth_a, azimuth_b, "Azimuths need both folders; give --azimuth-a and --azimuth-b.")
+    given = _with_earlier({"pairs": pairs, "azimuth": azimuth, "against": list(against or ())}, folder)
+    scores = _score(run, given, device, metrics=metrics or (), inception_weights=inception)
+    write_result(json_file, scores)
+    if folder.exists and os.access(run, os.W_OK):
+        write_json(folder.evaluation, scores)
+
+
+def _score(run: Path, given: dict[str, list[Path]], device: str, **options: Any) -> dict[str, Any]:
+    """All scores by what is given, printed as they come."""
+    from discogan import evaluation
+
+    scores = evaluation.evaluate(run, *given["pairs"], against=given["against"], device=device, **options)
     print_scores(scores)
     if given["azimuth"]:
         scores["azimuth"] = evaluation.evaluate_azimuth(run, *given["azimuth"], device=device)
@@ -76,12 +74,15 @@ def evaluate(
     if scores["verdict"] is not None:
         print_verdict(scores["verdict"])
     scores["given"] = {name: [str(path.resolve()) for path in paths] for name, paths in given.items()}
-    write_result(json_file, scores)
-    if folder.exists and os.access(run, os.W_OK):
-        write_json(folder.evaluation, scores)
+    return scores
 
 
-def _both(a: Path | None, b: Path | None) -> list[Path]:
+def _both(a: Path | None, b: Path | None, otherwise: str) -> list[Path]:
+    """Both folders or none; raises ``DataError`` for one alone, which no earlier evaluation may complete."""
+    from discogan.errors import DataError
+
+    if (a is None) != (b is None):
+        raise DataError(otherwise)
     return [a, b] if a is not None and b is not None else []
 
 
