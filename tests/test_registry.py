@@ -12,7 +12,9 @@ def test_every_part_has_a_summary_and_documented_options(kind):
 
 
 def test_an_unknown_part_lists_the_known():
-    with pytest.raises(ConfigError, match="no objective named 'wgan'; choose one of: cyclegan, discogan"):
+    with pytest.raises(ConfigError, match="no objective named 'energy'; choose one of: cyclegan, discogan"):
+        registry.OBJECTIVES.get("energy")
+    with pytest.raises(ConfigError, match=r"no objective named 'wgan' \(did you mean gan\?\)"):
         registry.OBJECTIVES.get("wgan")
 
 

@@ -141,12 +141,20 @@ def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, wo
         index = {"names": [records[row].name for row in good], "skipped": list(broken.values()), "key": folder.name}
         sync(file)
         write_json(temporary / "index.json", index)
-        if folder.exists() and not (folder / "index.json").exists():
-            shutil.rmtree(folder)  # What a cleaner of caches left of an older store.
-        if not folder.exists():
-            temporary.replace(folder)
+        _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, folder: Path) -> None:
+    """Of several processes that build the same store one is first, and the others use what it built."""
+    if folder.exists() and not (folder / "index.json").exists():
+        shutil.rmtree(folder)  # What a cleaner of caches left of an older store.
+    try:
+        temporary.replace(folder)
+    except OSError:
+        if not (folder / "index.json").exists():
+            raise
 
 
 def _decode_chunks(

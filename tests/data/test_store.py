@@ -123,6 +123,18 @@ def test_a_build_that_was_killed_is_not_taken_for_a_store(tmp_path):
     assert open_store(records, SMALL, cache=tmp_path / "cache").names == names
 
 
+def test_of_two_builders_at_once_the_second_uses_what_the_first_built(tmp_path):
+    records = folder_records(write_images(tmp_path / "a", 3, 0))
+    first = []
+
+    def another_is_quicker(*_):
+        first.append(open_store(records, SMALL, cache=tmp_path / "cache"))
+
+    second = open_store(records, SMALL, cache=tmp_path / "cache", workers=1, progress=another_is_quicker)
+    assert (first[0].pixels == second.pixels).all()
+    assert [folder.name for folder in (tmp_path / "cache" / "stores").iterdir()] == [second.key]
+
+
 def test_a_vanished_file_counts_as_broken(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 40, 0))
     records[5].path.unlink()
