@@ -44,17 +44,14 @@ STUDIES = {
         "--tasks hands car2car car2chair --seeds 10",
         "--tasks hands emoji icons car2car car2chair --presets official discogan cyclegan --seeds 1",
     ],
-    "width": [
-        "--tasks hands emoji icons --seeds 5 --set generator.width=48",
-        "--tasks hands --seeds 1 --set generator.width=64",
-        "--tasks hands --seeds 1 --set training.batch_size=32",
-    ],
-    "newest": [
-        f"--tasks {tasks} --seeds 5 {generator}"
-        for generator, tasks in (
-            ("", "hands emoji icons"),
-            ("--set generator.blocks=2", "hands emoji icons"),
-            ("--set generator.width=48", "hands emoji"),
+    "generators": [
+        f"--tasks {tasks} --seeds {seeds} {generator}"
+        for generator, tasks, seeds in (
+            ("--set generator.blocks=0", "hands emoji", 1),
+            ("--set generator.blocks=2", "hands emoji", 2),
+            ("--set generator.width=48 --set generator.blocks=0", "hands emoji", 1),
+            ("--set generator.width=48 --set generator.blocks=2", "hands emoji", 1),
+            ("--set discriminator.width=48 --set generator.blocks=0", "hands emoji", 1),
         )
     ],
     "verdict": [
