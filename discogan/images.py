@@ -8,7 +8,7 @@ width) in a ``PixelRange``. Decoding needs no PyTorch, so that worker processes 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -185,9 +185,18 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(visible, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
-def draw_sheet(rows: Sequence[tuple[str, Sequence[Pixels]]], title: str = "", cell_pixels: int = 96) -> Image.Image:
-    """Labelled rows of images as one picture, each cell ``cell_pixels`` square, smoothly enlarged."""
-    gap, label_width, font = 4, 150, ImageFont.load_default(size=15)
+def draw_sheet(
+    rows: Sequence[tuple[str, Sequence[Pixels]]],
+    title: str = "",
+    cell_pixels: int = 96,
+    captions: Mapping[str, Sequence[str]] | None = None,
+) -> Image.Image:
+    """Labelled rows of images as one picture, each cell ``cell_pixels`` square, smoothly enlarged.
+
+    ``captions`` has a text for each image of the rows with these labels, drawn over its lower left corner.
+    """
+    gap, label_width = 4, 150
+    font, font_of_captions = ImageFont.load_default(size=15), ImageFont.load_default(size=12)
     top = 34 if title else gap
     columns = max(len(images) for _, images in rows)
     sheet = Image.new(
@@ -201,4 +210,7 @@ def draw_sheet(rows: Sequence[tuple[str, Sequence[Pixels]]], title: str = "", ce
         for column, pixels in enumerate(images):
             cell = from_pixels(pixels).convert("RGB").resize((cell_pixels, cell_pixels), Image.Resampling.LANCZOS)
             sheet.paste(cell, (label_width + column * (cell_pixels + gap), y))
+        for column, caption in enumerate((captions or {}).get(label, ())):
+            corner = (label_width + column * (cell_pixels + gap) + 3, y + cell_pixels - 3)
+            draw.text(corner, caption, "black", font_of_captions, anchor="ls", stroke_width=2, stroke_fill="white")
     return sheet

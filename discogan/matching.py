@@ -119,20 +119,26 @@ class Matcher:
         return margins
 
     def draw(self, matching: Matching, file: Path) -> None:
-        """A contact sheet of evenly spread matches: the image of A, its translation, its counterparts, theirs back."""
+        """A contact sheet of evenly spread matches: the image of A, its translation, its counterparts, theirs back.
+
+        The counterparts have their scores on them.
+        """
         row_a = {name: row for row, name in enumerate(self.store_a.names)}
         row_b = {name: row for row, name in enumerate(self.store_b.names)}
         firsts = [match for match in matching.matches if match.rank == 1]
         shown = [firsts[place] for place in np.linspace(0, len(firsts) - 1, min(SHOWN, len(firsts))).astype(int)]
         images_a = self.store_a.pixels[[row_a[match.a] for match in shown]]
         rows = [("A", list(images_a)), ("A to B", list(self.model.translate_pixels(images_a, "a_to_b")))]
+        captions = {}
         for rank in sorted({match.rank for match in matching.matches}):
-            chosen = {match.a: row_b[match.b] for match in matching.matches if match.rank == rank}
-            images_b = self.store_b.pixels[[chosen[match.a] for match in shown]]
+            chosen = {match.a: match for match in matching.matches if match.rank == rank}
+            images_b = self.store_b.pixels[[row_b[chosen[match.a].b] for match in shown]]
             rows.append((f"counterpart {rank} in B", list(images_b)))
+            # Plus nothing: what rounds to minus zero is shown as zero.
+            captions[rows[-1][0]] = [f"{round(chosen[match.a].score, 2) + 0:.2f}" for match in shown]
             if rank == 1:
                 rows.append(("its B to A", list(self.model.translate_pixels(images_b, "b_to_a"))))
-        draw_sheet(rows, f"{len(firsts):,} images of A and their counterparts in B", cell_pixels=80).save(file)
+        draw_sheet(rows, f"{len(firsts):,} images of A and their counterparts in B", 80, captions).save(file)
 
 
 class Counterparts:

@@ -222,3 +222,8 @@ def test_a_sheet_holds_every_cell():
     assert (sheet == 90).all(2).sum() >= 2 * 16 * 16
     assert (sheet == (255, 0, 0)).all(2).sum() == 16 * 16
     assert from_pixels(np.zeros((2, 2, 3), np.uint8)).mode == "RGB"
+    captioned = np.asarray(draw_sheet(rows, "title", 48, {"red": ["0.25"]}))
+    plain = np.asarray(draw_sheet(rows, "title", 48))
+    changed = (captioned != plain).any(2)
+    assert changed.any()
+    assert (plain[changed] == (255, 0, 0)).all()
