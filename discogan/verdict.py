@@ -25,7 +25,7 @@ from discogan.metrics.round_trip import round_trip
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 
-Word = Literal["found", "found up to a symmetry", "unstable", "collapsed", "copies its input"]
+Word = Literal["found", "found up to a symmetry", "unconfirmed", "unstable", "collapsed", "copies its input"]
 ARROWS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
 COLLAPSED = 0.3
 """Diversity below which a direction has collapsed."""
@@ -34,9 +34,11 @@ COPIED = 0.05
 AGREED = 0.5
 """Agreement from which a relation counts as found again."""
 GOOD = 0.5
-"""Score from which one run alone is taken to have found something."""
+"""Score from which a run's images count as those of the other domain."""
 MADE = 0.4
 """Score below which starts that agree have found nothing yet, and confirm nothing: untrained ones agree too."""
+PROVEN = 0.1
+"""By how much more of the true partners than its input a run must find for true pairs to confirm it."""
 PROBED = 128
 """Images of each domain that the figures are taken from."""
 SIDE = 16
@@ -166,12 +168,19 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
 
 
 def with_pairs(verdict: Verdict, scores: Mapping[str, Mapping[str, float]]) -> Verdict:
-    """The verdict in the light of true pairs: a relation that does worse than the untranslated input is not found."""
-    for way, arrow in ARROWS.items():
-        own, identity = scores[way]["top_1"], scores[way]["identity_top_1"]
-        if verdict.word.startswith("found") and way in verdict.figures and own < identity:
-            because = f"{verdict.because} But {arrow} finds {own:.1%} of the true partners, its input {identity:.1%}."
-            return replace(verdict, word="unstable", because=because)
+    """The verdict in the light of true pairs: worse than the untranslated input is not found, far better is."""
+    if verdict.word in ("unstable", "collapsed", "copies its input"):
+        return verdict
+    gains = {way: scores[way]["top_1"] - scores[way]["identity_top_1"] for way in verdict.figures}
+    worst = min(gains, key=lambda way: gains[way])
+    partners = (
+        f"{ARROWS[worst]} finds {scores[worst]['top_1']:.1%} of the true partners, "
+        f"its input {scores[worst]['identity_top_1']:.1%}."
+    )
+    if gains[worst] < 0:
+        return replace(verdict, word="unstable", because=f"{verdict.because} But {partners}")
+    if verdict.word == "unconfirmed" and gains[worst] >= PROVEN:
+        return replace(verdict, word="found", because=f"True pairs confirm it: {partners}")
     return verdict
 
 
@@ -209,15 +218,18 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
         if own < GOOD:
             return "unstable", "Its images are not yet those of the other domain, or do not come back."
         return (
-            "found",
-            "Nothing in it speaks against it, and no other start that came far enough confirms it (--starts 2).",
+            "unconfirmed",
+            "Its images pass for those of the other domain and come back. So do those of a wrong relation: only true "
+            "pairs, or another start that comes as far, can confirm it (--starts 2).",
         )
     if own < MADE:
         return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."
     runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
     if found.agreement >= AGREED and found.agreement >= found.under_symmetry:
-        early = "" if own >= GOOD else " But its images are not yet those of the other domain: train it for longer."
-        return "found", f"It agrees with {runs} on {found.agreement:.0%} of the images.{early}"
+        agreed = f"It agrees with {runs} on {found.agreement:.0%} of the images."
+        if own >= GOOD:
+            return "found", agreed
+        return "unconfirmed", f"{agreed} But its images are not yet those of the other domain: train it for longer."
     if found.under_symmetry >= AGREED:
         return (
             "found up to a symmetry",

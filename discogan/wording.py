@@ -45,7 +45,6 @@ FIGURES = (
 
 
 def verdict_name(verdict: Mapping[str, Any]) -> str:
-    """A verdict's word as it is said: what is found is the relation, and one run alone does not confirm it."""
-    if not verdict["word"].startswith("found"):
-        return str(verdict["word"])
-    return f"relation {verdict['word']}" + ("" if verdict["accord"] else ", unconfirmed")
+    """A verdict's word as it is said: what is found, or unconfirmed, is the relation."""
+    word = str(verdict["word"])
+    return f"relation {word}" if word.startswith(("found", "unconfirmed")) else word

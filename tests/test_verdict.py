@@ -103,11 +103,29 @@ def test_only_starts_that_have_learned_something_are_witnesses(probe):
 
 def test_true_pairs_speak_against_what_does_worse_than_its_input(probe):
     found = verdict_of(probe, Translator(invert))
-    better, worse = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.3, 0.5))
+    better, worse = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.35, 0.5))
     assert with_pairs(found, {"a_to_b": better, "b_to_a": better}) == found
     doubted = with_pairs(found, {"a_to_b": better, "b_to_a": worse})
     assert doubted.word == "unstable"
     assert "B to A finds 40.0% of the true partners, its input 50.0%" in doubted.because
+
+
+def test_true_pairs_confirm_what_does_much_better_than_its_input(probe):
+    alone = verdict_of(probe, Translator(invert))
+    far, near = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.1, 0.35))
+    assert with_pairs(alone, {"a_to_b": far, "b_to_a": near}).word == "unconfirmed"
+    confirmed = with_pairs(alone, {"a_to_b": far, "b_to_a": far})
+    assert confirmed.word == "found"
+    assert "its input 10.0%" in confirmed.because
+
+
+def test_starts_that_agree_on_images_that_are_poor_are_unconfirmed(probe):
+    dull = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8))
+    verdict = verdict_of(probe, dull, dull)
+    assert verdict.accord.agreement > 0.95
+    assert 0.4 <= verdict.score < 0.5
+    assert verdict.word == "unconfirmed"
+    assert "longer" in verdict.because
 
 
 def test_a_copy_is_called_one(probe):
@@ -116,9 +134,9 @@ def test_a_copy_is_called_one(probe):
 
 def test_one_run_alone_says_that_it_is_alone(probe):
     verdict = verdict_of(probe, Translator(invert))
-    assert verdict.word == "found"
-    assert "no other start" in verdict.because
-    assert verdict_name(verdict.to_dict()) == "relation found, unconfirmed"
+    assert verdict.word == "unconfirmed"
+    assert "another start" in verdict.because
+    assert verdict_name(verdict.to_dict()) == "relation unconfirmed"
     noise = Translator(lambda pixels: np.random.default_rng(0).integers(0, 256, pixels.shape, dtype=np.uint8))
     assert verdict_of(probe, noise).word in ("unstable", "collapsed")
 

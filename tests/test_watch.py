@@ -35,9 +35,14 @@ def test_nothing_alarms_early():
 
 def test_domination_takes_several_looks():
     watch = Watch([])
-    looks = [watch.look(record(fraction, judged=1.0)) for fraction in (0.3, 0.35, 0.4)]
+    looks = [watch.look(record(fraction, judged=1.0, distribution=0.7)) for fraction in (0.3, 0.35, 0.4)]
     assert [kinds(look) for look in looks] == [[], [], ["domination"]]
     assert "objective.gamma" in looks[2][0].message
+
+
+def test_a_discriminator_that_wins_and_still_teaches_is_no_alarm():
+    watch = Watch([])
+    assert not any(watch.look(record(fraction, judged=1.0)) for fraction in (0.3, 0.35, 0.4))
 
 
 def test_a_run_without_a_better_score_for_long_has_stalled():

@@ -12,7 +12,7 @@ from discogan.wording import FIGURES, SCORES, verdict_name
 Row = list[str]
 
 AZIMUTH = ("median_error", "identity_median_error", "chance_median_error")
-TONES = {"found": "good", "found up to a symmetry": "fair", "unstable": "fair", "collapsed": "bad"}
+TONES = {"found": "good", "found up to a symmetry": "fair", "unconfirmed": "fair", "unstable": "fair"}
 
 
 def verdict_words(summary: Summary) -> dict[str, str]:
@@ -21,9 +21,7 @@ def verdict_words(summary: Summary) -> dict[str, str]:
         because = "The verdict comes when the budget is used; what is here is how it stands."
         return {"tone": "open", "word": "still training, or stopped before its end", "because": because}
     verdict = summary.verdict
-    unconfirmed = verdict["word"] == "found" and not verdict["accord"]
-    tone = "fair" if unconfirmed else TONES.get(verdict["word"], "bad")
-    return {"tone": tone, "word": verdict_name(verdict), "because": verdict["because"]}
+    return {"tone": TONES.get(verdict["word"], "bad"), "word": verdict_name(verdict), "because": verdict["because"]}
 
 
 def figure_rows(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 
 from discogan.model import Direction
 from discogan.tracking import Record
-from discogan.verdict import ARROWS, COLLAPSED, Figures
+from discogan.verdict import ARROWS, COLLAPSED, MADE, Figures
 
 EARLY = 0.2
 """Share of the budget before which nothing alarms: every run begins collapsed and with a lost discriminator."""
 DOMINATED, DOMINATED_LOOKS = 0.99, 3
-"""A discriminator that ranks so many pairs rightly, so many times running, gives no direction to go in."""
+"""A discriminator that ranks so many pairs rightly, so many times running, gives no direction to go in; unless the
+images become those of the other domain all the same, as they do in many a good run."""
 STALLED = 0.4
 """Share of the budget without a gain, in score or round trips, after which a run has stalled."""
 GAINED = 0.98
@@ -81,8 +82,9 @@ class Watch:
                 "start from another seed or several (--starts 4), or raise --set objective.gamma."
             )
             found.append((("collapse", way), Alarm("collapse", message)))
-        judged = [look[f"{way}_judged"] for look in self._looks[-DOMINATED_LOOKS:]]
-        if len(judged) == DOMINATED_LOOKS and min(judged) > DOMINATED:
+        latest = self._looks[-DOMINATED_LOOKS:]
+        lost = [look[f"{way}_judged"] > DOMINATED and look["score"] < MADE for look in latest]
+        if len(lost) == DOMINATED_LOOKS and all(lost):
             message = (
                 f"The discriminator knows every translation {ARROWS[way]} from a real image and teaches nothing: "
                 "raise --set objective.gamma, or lower --set discriminator.width."
