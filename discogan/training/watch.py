@@ -128,7 +128,8 @@ class Cores:
         self._said = True
         message = (
             f"Other work takes the cores: {self._threads} threads have {had:.0%} of their time, and wait for one "
-            "another. One alone is often several times as quick then: stop, and go on with --set training.threads=1."
+            "another. One alone is often several times as quick then: stop, and go on with one thread (--set training.threads=1; "
+            "of the demo, --threads 1)."
         )
         return [Alarm("crowd", message)]
 
