@@ -74,6 +74,14 @@ class RunFolder:
         if self.exists or (self.path / "starts").exists():
             raise RunError(f"{self.path} already holds a run; go on with --resume {self.path} or give another --out.")
 
+    def require_whole(self) -> None:
+        """Raises ``RunError`` for a checkpoint alone, as RUN/best and what comes from the Hub are."""
+        if (self.path / "progress.json").exists():
+            raise RunError(
+                f"{self.path} is a checkpoint to use, without what training needs to go on; "
+                "resume the run that it is of, or start a new one."
+            )
+
     def create(self, description: Mapping[str, Any]) -> None:
         """Start a run: write config.json, last, for it says that there is one."""
         self.samples.mkdir(parents=True, exist_ok=True)

@@ -195,12 +195,14 @@ def draw_sheet(
 
     ``captions`` has a text for each image of the rows with these labels, drawn over its lower left corner.
     """
-    gap, label_width = 4, 150
+    gap, label_width, margin = 4, 150, 6
     font, font_of_captions = ImageFont.load_default(size=15), ImageFont.load_default(size=12)
     top = 34 if title else gap
     columns = max(len(images) for _, images in rows)
     sheet = Image.new(
-        "RGB", (label_width + columns * (cell_pixels + gap), top + len(rows) * (cell_pixels + gap)), "white"
+        "RGB",
+        (label_width + columns * (cell_pixels + gap) + margin, top + len(rows) * (cell_pixels + gap) + margin),
+        "white",
     )
     draw = ImageDraw.Draw(sheet)
     draw.text((10, 9), title, fill="black", font=font)

@@ -13,6 +13,7 @@ from discogan.config import Config
 from discogan.errors import ConfigError, RunError
 from discogan.extras import import_extra
 from discogan.images import PixelRange, Pixels
+from discogan.model import Direction
 
 METADATA = "discogan"
 """The key in an ONNX file's metadata under which ``export`` writes what ``OnnxModel`` reads, as JSON."""
@@ -28,7 +29,8 @@ class OnnxModel:
             about = json.loads(self.session.get_modelmeta().custom_metadata_map[METADATA])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of damage.
             raise RunError(f"{file} is not a model that discogan export wrote ({error}); export it again.") from error
-        self.file, self.direction, self._pixels = file, about["direction"], about["pixels"]
+        self.file, self._pixels = file, about["pixels"]
+        self.direction: Direction = about["direction"]
         self._range = PixelRange(*about["range"])
         self.config = Config.from_dict(about["config"])
         self._input = self.session.get_inputs()[0].name

@@ -257,6 +257,8 @@ def input_files(source: str | Path) -> list[tuple[Path, Path]]:
         images = [file for file in found if file.is_file() and file.suffix.lower() in SUFFIXES]
         root = Path(os.path.commonpath([file.parent for file in images])) if images else path
         files = [(file, file.relative_to(root)) for file in images]
+    if not files and not path.exists() and not glob.has_magic(str(source)):
+        raise DataError(f"{source} does not exist; give a file, a folder of images or a glob in quotes.")
     if not files:
         raise DataError(f"{source} names no image; give a file, a folder of images or a glob in quotes.")
     return files

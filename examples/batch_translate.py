@@ -7,6 +7,8 @@ import sys
 
 import discogan
 
+if len(sys.argv) != 4:
+    raise SystemExit(__doc__)
 run, folder, out = sys.argv[1:]
 translator = discogan.load(run)
 results = translator.translate_files(folder, out, "a_to_b", original_size=True)

@@ -6,6 +6,7 @@ python examples/onnx_translate.py model.onnx sketch.png photo.png
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,9 @@ from PIL import Image, ImageColor, ImageOps
 if len(sys.argv) != 4:
     raise SystemExit(__doc__)
 model, source, target = sys.argv[1:]
+for file in (model, source):
+    if not Path(file).is_file():
+        raise SystemExit(f"{file} is not a file; this takes one image (discogan translate takes folders).")
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 about = json.loads(session.get_modelmeta().custom_metadata_map["discogan"])
 data = about["config"]["data"]

@@ -67,12 +67,15 @@ def _score(run: Path, given: dict[str, list[Path]], device: str, **options: Any)
     from discogan import evaluation
 
     scores = evaluation.evaluate(run, *given["pairs"], against=given["against"], device=device, **options)
+    say(f"{run} at step {scores['step']:,}")
     print_scores(scores)
     if given["azimuth"]:
         scores["azimuth"] = evaluation.evaluate_azimuth(run, *given["azimuth"], device=device)
         print_azimuths(scores["azimuth"])
     if scores["verdict"] is not None:
         print_verdict(scores["verdict"])
+    else:
+        say("No verdict: the images that it was trained on are not here.")
     scores["given"] = {name: [str(path.resolve()) for path in paths] for name, paths in given.items()}
     return scores
 

@@ -48,7 +48,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
     domains = {domain: summary.description["data"][domain] for domain in "ab"}
     yield "images", ", ".join(f"{name.upper()} {known['count']:,}{_skipped(known)}" for name, known in domains.items())
     yield "budget", _budget(config.training)
-    yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none yet"
+    yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none"
     yield "last losses", losses_line(metrics[-1]) if metrics else "none yet"
     if summary.verdict:
         yield "verdict", f"{verdict_name(summary.verdict)}, score {summary.verdict['score']:.2f} of 1"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from discogan.cli.console import print_json_alone, say, write_result
 from discogan.cli.parameters import Device, JsonFile, RunPath
+from discogan.errors import ConfigError
 
 
 def match(
@@ -15,7 +16,7 @@ def match(
     b: Path,
     *,
     out: Path,
-    count: int = 5,
+    count: int | None = None,
     one_to_one: bool = False,
     sheet: Path | None = None,
     device: Device = "auto",
@@ -32,7 +33,7 @@ def match(
     out
         The CSV file: path_a,path_b,rank,score, where 0 is no nearer than the neighbours and more is surer.
     count
-        Counterparts of each image.
+        Counterparts of each image, 5 unless given.
     one_to_one
         One counterpart each, and no image twice: the assignment that fits best as a whole.
     sheet
@@ -40,9 +41,13 @@ def match(
     """
     from discogan.matching import Matcher
 
+    if out.suffix.lower() != ".csv":
+        raise ConfigError(f"{out} is to be a CSV file; call it {out.with_suffix('.csv')}.")
+    if one_to_one and count is not None:
+        raise ConfigError("One to one gives one counterpart each; leave out --count or --one-to-one.")
     print_json_alone(json_file)
     matcher = Matcher(run, a, b, device)
-    matching = matcher.match(count, one_to_one)
+    matching = matcher.match(5 if count is None else count, one_to_one)
     for problem in matching.skipped:
         say(f"Skipped: {problem}")
     matching.write_csv(out)

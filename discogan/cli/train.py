@@ -194,7 +194,8 @@ class Display:
                 display._step(report)
 
             def on_alarm(self, alarm: Alarm) -> None:
-                errors.print(f"Warning: {alarm.message}", highlight=False, soft_wrap=True, markup=False)
+                if not console.quiet:
+                    errors.print(f"Warning: {alarm.message}", highlight=False, soft_wrap=True, markup=False)
 
             def on_round(self, scores: Mapping[str, float]) -> None:
                 ranked = sorted(scores, key=lambda seed: -scores[seed])

@@ -1,17 +1,23 @@
 """``discogan translate``."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from discogan.cli.console import errors, progress_bar, say
 from discogan.cli.parameters import Device, Direction, RunPath
-from discogan.errors import DataError
+from discogan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from discogan.translator import Translator
 
 
 def translate(
     run: RunPath,
     source: str,
     *,
-    direction: Direction,
+    direction: Direction | None = None,
     out: Path,
     round_trip: bool = False,
     original_size: bool = False,
@@ -24,6 +30,8 @@ def translate(
     ----------
     source
         An image, a folder of images, or a glob in quotes.
+    direction
+        a_to_b or b_to_a; an ONNX file has its own.
     out
         Folder for the results; for one file also the name of its result, as out.png.
     round_trip
@@ -36,6 +44,7 @@ def translate(
     from discogan.translator import Translator
 
     translator = Translator.load(run, device)
+    direction = direction or _only_direction(translator)
     with progress_bar("translating") as progress:
         results = translator.translate_files(
             source,
@@ -53,3 +62,12 @@ def translate(
         raise DataError(f"None of the {len(results)} inputs could be read; give readable images.")
     done = len(results) - len(broken)
     say(f"{done:,} image{'' if done == 1 else 's'} translated into {out}")
+
+
+def _only_direction(translator: Translator) -> Direction:
+    """The direction of what has one alone; raises ``ConfigError`` for a run."""
+    from discogan.onnx_model import OnnxModel
+
+    if isinstance(translator.model, OnnxModel):
+        return translator.model.direction
+    raise ConfigError("Say which way: --direction a_to_b or --direction b_to_a.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from discogan.verdict import Probe, Verdict, accord, judge, with_anchors, with_p
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
+OF_TRAINING = {"flip", "limit", "workers"}
+"""Options of the data that change which images a run trains on, not how it sees one."""
 
 
 def evaluate(
@@ -107,14 +110,23 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     figures, made = probe.measure(model)
     given = [load_model(path, device) for path in against]
     for path, (_, other) in zip(against, given, strict=True):
-        if other.data != config.data:
-            raise DataError("Runs can be compared where they have the same image settings.")
-        if other.seed == config.seed:
-            raise DataError(f"{path} is of the same seed, {other.seed}, and so no other start; train one with --seed.")
+        _require_another_start(path, other, run, config)
     starts = [load_model(path, device) for path in witnesses(run, config.seed)]
     verdict = judge(figures, accord(made, probe.testify(other for other, _ in (*starts, *given))))
     anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
+
+
+def _require_another_start(path: Path, other: Config, run: Path, config: Config) -> None:
+    """Raises ``DataError`` for what cannot be compared with ``run``, or would only repeat it."""
+    if path.resolve() == run.resolve():
+        raise DataError(f"{path} is the run itself; give others, trained with another --seed.")
+    seen = {name: value for name, value in asdict(config.data).items() if name not in OF_TRAINING}
+    differing = [name for name, value in seen.items() if value != getattr(other.data, name)]
+    if differing:
+        raise DataError(f"{path} sees images otherwise ({', '.join(differing)}); give runs with the same settings.")
+    if other.seed == config.seed:
+        raise DataError(f"{path} is of the same seed, {other.seed}, and so no other start; train one with --seed.")
 
 
 def score_direction(

@@ -82,7 +82,7 @@ def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
         ["preset", *(f"{f['config']['preset']}, {f['config']['data']['image_size']} px" for f in facts)],
         ["seed", *(str(f["config"]["seed"]) for f in facts)],
         ["steps", *(f"{f['steps']:,}" for f in facts)],
-        ["minutes", *(f"{f['elapsed_seconds'] / 60:.1f}" for f in facts)],
+        ["minutes trained", *(f"{f['elapsed_seconds'] / 60:.1f}" for f in facts)],
         ["score without pairs (1 is best)", *(_cell(f["score"]) for f in facts)],
     ]
     for way, arrow in ARROWS.items():

@@ -22,7 +22,7 @@ class Summary:
     description: Table
     config: Config
     progress: Progress | None
-    """Of the newest checkpoint."""
+    """Of the newest checkpoint, or of the one that the folder is."""
     metrics: list[Record]
     scores: list[Record]
     verdict: Table | None
@@ -62,7 +62,8 @@ def read_summary(run: str | Path) -> Summary:
     """Raises ``RunError`` where there is no run."""
     folder = RunFolder(run)
     description = folder.describe()
-    checkpoint = folder.last_checkpoint()
+    alone = folder.path if (folder.path / "progress.json").exists() else None
+    checkpoint = folder.last_checkpoint() or alone
     return Summary(
         folder=folder,
         description=description,

@@ -58,6 +58,7 @@ def resume(
     """
     observer = observer or Observer()
     run = RunFolder(out)
+    run.require_whole()
     with run.locked():
         description = run.describe() if run.exists or not is_choosing(run) else read_plan(run)
         config = change_training(Config.from_dict(description["config"]), steps, minutes, settings)

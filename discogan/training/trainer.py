@@ -22,7 +22,7 @@ from discogan.training.data import TrainingData
 from discogan.training.learner import Learner
 from discogan.training.observer import Ended, Observer, Outcome, StepReport
 from discogan.training.signals import signals_caught
-from discogan.training.watch import Alarm, Cores, Watch, score_record
+from discogan.training.watch import Alarm, Cores, Watch, few_images, score_record
 from discogan.verdict import Probe
 
 SAMPLES = 8
@@ -50,6 +50,7 @@ class Trainer:
         """Train until the budget is used or a signal asks to stop; a checkpoint is written either way."""
         options = self.config.training
         self.observer.on_start(self.run.path, self.config, self.progress)
+        self._alarm(few_images({"A": len(self.data.a), "B": len(self.data.b)}))
         before, started = self.progress.elapsed_seconds, self._now()
         stalled, cores = False, Cores(torch.get_num_threads() if self.device.type == "cpu" else 1)
         with signals_caught() as caught, devices.memory_errors():

@@ -20,6 +20,8 @@ STALLED = 0.4
 """Share of the budget without a gain, in score or round trips, after which a run has stalled."""
 GAINED = 0.98
 """Share of the smallest loss in round trips below which another counts as smaller."""
+FEW = 20
+"""Images of a domain below which there is next to nothing to learn from."""
 CROWDED = 0.75
 """Share of the time of its threads that a run has when it is alone; less is taken by other work."""
 KEPT = 0.75
@@ -32,7 +34,7 @@ class Alarm:
     """Something that goes wrong, and its cure."""
 
     kind: str
-    """collapse, domination, stall or crowd."""
+    """few, collapse, domination, stall or crowd."""
     message: str
 
 
@@ -113,6 +115,13 @@ class Watch:
         return gained
 
 
+def few_images(counts: Mapping[str, int]) -> list[Alarm]:
+    """The alarm for domains of so few images that no relation can show in them."""
+    few = " and ".join(f"{name} has {count} image{'s' * (count != 1)}" for name, count in counts.items() if count < FEW)
+    message = f"{few}: too few to learn a relation from. 50 show it, a few hundred are good."
+    return [Alarm("few", message)] if few else []
+
+
 class Cores:
     """Notices that other work takes the cores which a run's threads count on, from when it is made."""
 
@@ -128,8 +137,8 @@ class Cores:
         self._said = True
         message = (
             f"Other work takes the cores: {self._threads} threads have {had:.0%} of their time, and wait for one "
-            "another. One alone is often several times as quick then: stop, and go on with one thread (--set training.threads=1; "
-            "of the demo, --threads 1)."
+            "another. One alone is often several times as quick then: stop, and go on with one thread "
+            "(--set training.threads=1; of the demo, --threads 1)."
         )
         return [Alarm("crowd", message)]
 
