@@ -104,6 +104,17 @@ def test_mistakes_are_explained(small_run, domains, tmp_path):
         evaluate(small_run, domains[0], other)
     with pytest.raises(DataError, match="There is no folder"):
         evaluate(small_run, domains[0], tmp_path / "missing")
+    with pytest.raises(DataError, match="is the run itself"):
+        evaluate(small_run, against=[small_run])
+    same_seed, otherwise = tmp_path / "same", tmp_path / "otherwise"
+    for copy in (same_seed, otherwise):
+        shutil.copytree(small_run, copy)
+    with pytest.raises(DataError, match="same seed"):
+        evaluate(small_run, against=[same_seed])
+    for file in otherwise.rglob("config.json"):
+        file.write_text(file.read_text().replace('"fit": "crop"', '"fit": "pad"'))
+    with pytest.raises(DataError, match=r"sees images otherwise \(fit\)"):
+        evaluate(small_run, against=[otherwise])
 
 
 def test_a_regressor_of_azimuths_knows_the_training_images_too(domains, tmp_path, monkeypatch):

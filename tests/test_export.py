@@ -13,6 +13,7 @@ from PIL import Image
 import discogan
 from discogan import extras
 from discogan.api import train
+from discogan.cli import main
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.export import export
 from discogan.images import image_files
@@ -48,6 +49,13 @@ def test_an_onnx_file_translates_as_the_run_does(exported, small_run, images):
         made = [np.asarray(image, dtype=int) for image in theirs.translate(images[:size], "a_to_b")]
         expected = [np.asarray(image, dtype=int) for image in ours.translate(images[:size], "a_to_b")]
         assert np.abs(np.subtract(made, expected)).max() <= 1
+
+
+def test_an_onnx_file_knows_its_direction(exported, domains, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        main(["translate", str(exported), str(domains[0]), "--out", str(tmp_path)])
+    assert end.value.code == 0
+    assert len(list(tmp_path.glob("*.png"))) == 13
 
 
 @pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])

@@ -70,6 +70,14 @@ def test_a_run_from_the_hub_is_told_that_its_images_are_elsewhere(packaged, tmp_
         export(packaged, "a_to_b", tmp_path / "model.onnx")
 
 
+def test_a_package_says_how_far_it_came_and_does_not_go_on(packaged, capsys):
+    with pytest.raises(SystemExit):
+        main(["info", str(packaged)])
+    assert "last checkpoint  step " in capsys.readouterr().out
+    with pytest.raises(RunError, match="a checkpoint to use"):
+        discogan.resume(packaged)
+
+
 def test_a_run_without_a_checkpoint_cannot_be_shared(tmp_path):
     with pytest.raises(RunError, match="There is no run"):
         hub.package(tmp_path, tmp_path / "out")

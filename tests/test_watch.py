@@ -1,5 +1,5 @@
 from discogan.training import watch as module
-from discogan.training.watch import Cores, Watch, score_record
+from discogan.training.watch import Cores, Watch, few_images, score_record
 from discogan.verdict import Figures
 
 GOOD = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.2, "change": 1.0, "judged": 0.7}
@@ -80,6 +80,13 @@ def test_a_watch_made_from_the_log_has_said_what_the_log_made_it_say():
     watch = Watch(log)
     assert watch.look(record(0.55, diversity=0.1)) == []
     assert watch.best_score == log[0]["score"]
+
+
+def test_so_few_images_that_nothing_shows_in_them_are_said():
+    assert few_images({"A": 20, "B": 500}) == []
+    (alarm,) = few_images({"A": 1, "B": 500})
+    assert alarm.message.startswith("A has 1 image: too few")
+    assert few_images({"A": 2, "B": 3})[0].message.startswith("A has 2 images and B has 3 images:")
 
 
 def test_cores_that_other_work_takes_are_said_once(monkeypatch):

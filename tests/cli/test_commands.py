@@ -158,6 +158,8 @@ def test_a_signal_stops_with_a_checkpoint(domains, tmp_path, number):
         (["evaluate", "missing"], "There is no run at missing"),
         (["info", "missing"], "There is no run at missing"),
         (["match", "missing", "A", "B", "--out", "m.csv"], "There is no run at missing"),
+        (["match", "missing", "A", "B", "--out", "m"], "call it m.csv"),
+        (["match", "missing", "A", "B", "--out", "m.csv", "--one-to-one", "--count", "3"], "leave out --count"),
         (["train", "A", "B", "--out", "R", "--starts", "0"], "training.starts must be at least 1"),
     ],
 )
@@ -176,6 +178,17 @@ def test_wrong_flags_are_explained():
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
     assert "--size" in done.stderr + done.stdout
+
+
+def test_a_translation_wants_an_input_and_a_direction(small_run, domains, tmp_path, capsys):
+    for words, message in (
+        ([tmp_path / "missing.png", "--direction", "a_to_b"], "missing.png does not exist"),
+        ([domains[0]], "Say which way: --direction a_to_b"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["translate", str(small_run), *map(str, words), "--out", str(tmp_path / "o")])
+        assert end.value.code == 2
+        assert message in capsys.readouterr().err.replace("\n", "")
 
 
 def test_a_broken_input_is_named(small_run, tmp_path):
