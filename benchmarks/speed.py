@@ -61,9 +61,17 @@ def main() -> None:
         with own_state():
             row[name] = PARTS[name](arguments.turns)
         print(name, json.dumps(row[name], indent=2), flush=True)
-    if arguments.only == list(PARTS):
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def latest() -> dict[str, Row]:
+    """What was measured last of each part, by machine."""
+    rows: dict[str, Row] = {}
+    for row in map(json.loads, RESULTS.read_text().splitlines()):
+        machine = json.dumps(row["machine"])
+        rows[machine] = rows.get(machine, {}) | row
+    return rows
 
 
 # Training -----------------------------------------------------------------------------------------
