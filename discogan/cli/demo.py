@@ -105,6 +105,6 @@ def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Pat
         translated = translator.translate([from_pixels(pixels) for pixels in images[one]], direction)
         rows += [(f"{one}, unseen", images[one]), (f"{one} to {other}", [to_pixels(image) for image in translated])]
         rows.append((f"true {other}", images[other]))
-    right = " and ".join(f"{scores[direction]['top_1']:.0%} {direction}" for direction in ("a_to_b", "b_to_a"))
+    right = " and ".join(f"{scores[direction]['top_1']:.1%} {direction}" for direction in ("a_to_b", "b_to_a"))
     title = f"Learned without pairs. True partner of {scores['images_a']} ranked first: {right} (chance 0.5%)"
     draw_sheet(rows, title).save(file)

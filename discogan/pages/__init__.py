@@ -23,4 +23,4 @@ def _environment() -> Environment:
 
 def options_whole(text: str) -> Markup:
     """Text in which no line ends within an option of a command, as it may after any hyphen."""
-    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span style="white-space: nowrap">\g<0></span>', escape(text)))
+    return Markup(re.sub(r"--[a-z][a-z-]*", r'<span style="white-space: nowrap">\g<0></span>', str(escape(text))))

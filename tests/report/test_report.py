@@ -11,6 +11,7 @@ from discogan.api import resume, train
 from discogan.checkpoint import RunFolder
 from discogan.cli import main
 from discogan.errors import ConfigError, RunError
+from discogan.pages import options_whole
 from discogan.report import comparison, read_evaluation, read_verdict, write_comparison, write_report
 from discogan.report.pictures import curves, spread
 from tests.conftest import SMALL, write_images
@@ -41,6 +42,10 @@ def read(path):
 @pytest.fixture
 def page(sampled_run):
     return read(sampled_run / "report.html")
+
+
+def test_options_stay_whole_and_everything_else_is_escaped():
+    assert options_whole("<b> (--starts 2)") == '&lt;b&gt; (<span style="white-space: nowrap">--starts</span> 2)'
 
 
 def test_every_training_ends_with_a_report_that_names_its_verdict(page, sampled_run):
