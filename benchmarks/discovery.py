@@ -38,6 +38,8 @@ WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
 
 SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
+BEFORE = "--set objective.gamma=20.0 --set training.decay_steps=300"
+"""What the default had from 64 px on until the study of the penalty."""
 STUDIES = {
     "discovery": [
         "--tasks emoji icons --seeds 5",
@@ -45,13 +47,25 @@ STUDIES = {
         "--tasks hands emoji icons car2car car2chair --presets official discogan cyclegan --seeds 1",
     ],
     "generators": [
-        f"--tasks {tasks} --seeds {seeds} {generator}"
+        f"--tasks {tasks} --seeds {seeds} {BEFORE} {generator}"
         for generator, tasks, seeds in (
             ("--set generator.blocks=0", "hands emoji", 1),
             ("--set generator.blocks=2", "hands emoji", 2),
             ("--set generator.width=48 --set generator.blocks=0", "hands emoji", 1),
             ("--set generator.width=48 --set generator.blocks=2", "hands emoji", 1),
             ("--set discriminator.width=48 --set generator.blocks=0", "hands emoji", 1),
+        )
+    ],
+    "penalty": [
+        f"--tasks hands --seeds 1 --first-seed {seed} --set generator.blocks=2 {settings}"
+        for seed in (5, 9)
+        for settings in (
+            BEFORE,
+            f"{BEFORE} --set training.ema_decay=0.998",
+            "--set objective.gamma=40.0 --set training.decay_steps=300",
+            "--set objective.gamma=20.0 --set training.decay_steps=100",
+            "--set objective.gamma=20.0 --set training.decay_steps=30",
+            "--set objective.gamma=10.0 --set training.decay_steps=100",
         )
     ],
     "verdict": [
