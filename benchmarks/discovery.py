@@ -57,10 +57,13 @@ STUDIES = {
         )
     ],
     "penalty": [
+        f"--tasks emoji icons --seeds 5 --set generator.blocks=2 {BEFORE}",
+        f"--tasks hands --seeds 10 --set generator.blocks=2 {BEFORE}",
+    ]
+    + [
         f"--tasks hands --seeds 1 --first-seed {seed} --set generator.blocks=2 {settings}"
         for seed in (5, 9)
         for settings in (
-            BEFORE,
             f"{BEFORE} --set training.ema_decay=0.998",
             "--set objective.gamma=40.0 --set training.decay_steps=300",
             "--set objective.gamma=20.0 --set training.decay_steps=100",
