@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from scipy.stats import spearmanr
@@ -34,6 +35,7 @@ from tasks import TASKS, prepare
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 RESULTS = DOCUMENT.with_suffix("")
 CORES = 2
+WRITING = Lock()
 WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
 
@@ -163,11 +165,21 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
     waiting = [job for job in jobs if key(job) not in done]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
         prepared = {name: prepare(TASKS[name], arguments.data, Path(folder) / name) for name in arguments.tasks}
-        for finished in as_completed([pool.submit(measure, prepared[job["task"]], job) for job in waiting]):
-            row = finished.result()
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
+        runs = [pool.submit(keep, prepared[job["task"]], job, results) for job in waiting]
+        try:
+            for finished in as_completed(runs):
+                finished.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def keep(data: Path, job: Row, results: Path) -> None:
+    """Measure one run and append its row, whatever becomes of the others."""
+    row = measure(data, job)
+    with WRITING, results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
 
 
 def measure(data: Path, job: Row) -> Row:
@@ -181,12 +193,14 @@ def measure(data: Path, job: Row) -> Row:
         description = json.loads((run / "config.json").read_text())
         steps = json.loads((run / "checkpoints" / (run / "last").read_text() / "progress.json").read_text())["step"]
         result = json.loads(scores.read_text())
+        # Of the end of training: what evaluate says knows the true pairs.
+        verdict = json.loads((run / "verdict.json").read_text())
     ways = {way: result[way] | (result["azimuth"][way] if truth == "azimuth" else {}) for way in WAYS}
     if truth == "azimuth":
         for way in ways.values():
             del way["inputs"], way["outputs"]
     made_with = {name: description[name] for name in ("versions", "machine", "git_revision")}
-    return {**job, "steps": steps, **ways, "verdict": result["verdict"], **made_with}
+    return {**job, "steps": steps, **ways, "verdict": verdict, **made_with}
 
 
 def options(job: Row, data: Path) -> Iterator[object]:
@@ -271,16 +285,34 @@ def digits(value: float, name: str) -> str:
 def correlation(rows: Iterable[Row]) -> str:
     """Spearman's rank correlation of the score without pairs and the true top-1, both directions' mean."""
     runs = [row for row in rows if not TASKS[row["task"]].kinds]
-    lines = ["| runs of | count | score and top-1 | agreement and top-1 |", "|---|---|---|---|"]
+    lines = ["| runs of | count | score and top-1 | with a witness | agreement and top-1 |", "|---|---|---|---|---|"]
     for name in ("all", *sorted({row["task"] for row in runs})):
         chosen = [row for row in runs if name in ("all", row["task"])]
-        true = [statistics.mean(row[way]["top_1"] for way in WAYS) for row in chosen]
-        ranks = [
-            f"{spearmanr([of(row['verdict']) for row in chosen], true).statistic:.2f}"
-            for of in (lambda verdict: verdict["score"], lambda verdict: verdict["accord"]["agreement"])
-        ]
-        lines.append(f"| {name} | {len(chosen)} | {' | '.join(ranks)} |")
-    return "\n".join(lines)
+        witnessed = [row for row in chosen if row["verdict"]["accord"]]
+        by_score = rank_with_truth([row["verdict"]["score"] for row in chosen], chosen)
+        by_accord = rank_with_truth([row["verdict"]["accord"]["agreement"] for row in witnessed], witnessed)
+        lines.append(f"| {name} | {len(chosen)} | {by_score} | {len(witnessed)} | {by_accord} |")
+    return "\n".join([*lines, "", *by_word(runs)])
+
+
+def by_word(rows: list[Row]) -> Iterator[str]:
+    """Markdown: the true top-1 of the runs that the verdict, which knows no pair, has each word for."""
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        groups.setdefault(row["verdict"]["word"], []).append(true_top_1(row))
+    yield from ("| word | runs | top-1, median [least, most] |", "|---|---|---|")
+    for word, values in sorted(groups.items(), key=lambda of: -statistics.median(of[1])):
+        yield f"| {word} | {len(values)} | {spread(values, 'top_1')} |"
+
+
+def rank_with_truth(values: list[float], rows: list[Row]) -> str:
+    """Spearman's rank correlation of the values with the rows' true top-1."""
+    return f"{spearmanr(values, [true_top_1(row) for row in rows]).statistic:.2f}" if len(rows) > 2 else "-"
+
+
+def true_top_1(row: Row) -> float:
+    """The mean of both directions."""
+    return statistics.mean(row[way]["top_1"] for way in WAYS)
 
 
 def text(row: Row) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from discogan.images import Pixels
 from discogan.metrics import as_rgb
-from discogan.metrics.agreement import agreement, symmetric_agreement
+from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
 from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
@@ -33,12 +33,16 @@ COPIED = 0.05
 """Change below which, in both directions, a run copies its input."""
 AGREED = 0.5
 """Agreement from which a relation counts as found again."""
+MIRRORED = 0.1
+"""By how much more starts must agree under a symmetry for it to be what they differ by: some images are symmetric."""
 GOOD = 0.5
 """Score from which a run's images count as those of the other domain."""
 MADE = 0.4
 """Score below which starts that agree have found nothing yet, and confirm nothing: untrained ones agree too."""
 PROVEN = 0.1
-"""By how much more of the true partners than its input a run must find for true pairs to confirm it."""
+"""By how much more of the true partners than its input, or chance, a run must find for true pairs to confirm it."""
+ERRORS = 2.0
+"""Standard errors by which true pairs must differ from the input to say anything: a few pairs say little."""
 PROBED = 128
 """Images of each domain that the figures are taken from."""
 SIDE = 16
@@ -103,7 +107,7 @@ class Verdict:
 
 
 class Probe:
-    """The images of both domains that figures are taken from: at most ``PROBED`` each, evenly spread.
+    """The images of both domains that figures are taken from: at most ``PROBED`` each, the same for every run.
 
     ``directions`` are those that the run trains: nothing is to be expected of another.
     """
@@ -111,22 +115,14 @@ class Probe:
     def __init__(self, pixels_a: Pixels, pixels_b: Pixels, directions: Sequence[Direction] = DIRECTIONS) -> None:
         self.directions = directions
         self.images: dict[Direction, Pixels] = {
-            "a_to_b": np.array(pixels_a[:: 1 + (len(pixels_a) - 1) // PROBED]),
-            "b_to_a": np.array(pixels_b[:: 1 + (len(pixels_b) - 1) // PROBED]),
+            "a_to_b": _drawn(pixels_a),
+            "b_to_a": _drawn(pixels_b),
         }
         self.small = {direction: _small(pixels) for direction, pixels in self.images.items()}
 
     def translate(self, model: TranslationModel) -> dict[Direction, Tensor]:
         """What a model makes of the images, for ``accord``; the model must be in evaluation mode."""
         return {way: _small(model.translate_pixels(self.images[way], way)) for way in self.directions}
-
-    def testify(self, models: Iterable[TranslationModel]) -> list[Made]:
-        """What other runs make of the images, of those that have learned enough to confirm anything.
-
-        Untrained ones pass their input on, and would agree with whatever is still near to it.
-        """
-        measured = map(self.measure, models)
-        return [made for figures, made in measured if min(figure.score for figure in figures.values()) >= MADE]
 
     def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
         """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
@@ -153,6 +149,21 @@ class Probe:
         )
 
 
+def examine(model: TranslationModel, probe: Probe, others: Iterable[TranslationModel] = ()) -> Verdict:
+    """The verdict on a model, with those of ``others`` as witnesses that have learned enough to confirm anything.
+
+    Untrained ones pass their input on, and would agree with whatever is still near to it.
+    """
+    figures, made = probe.measure(model)
+    asked = [probe.measure(other) for other in others]
+    witnesses = [made for figures, made in asked if _score(figures) >= MADE]
+    verdict = judge(figures, accord(made, witnesses))
+    if len(witnesses) == len(asked):
+        return verdict
+    weak = f"{len(asked) - len(witnesses)} of {len(asked)} other starts had learned too little to be asked."
+    return replace(verdict, because=f"{verdict.because} {weak}")
+
+
 def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pixels, b: Pixels) -> Verdict:
     """The verdict and how it does on known pairs, uint8 (N, H, W, C), row i of ``a`` belonging to row i of ``b``."""
     if not len(a):
@@ -160,28 +171,45 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
     known: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
     found = {}
     for way in probe.directions:
-        made, partners = _small(model.translate_pixels(known[way], way)), _small(known[opposite(way)])
-        own = (made - partners).flatten(1).norm(dim=1)
-        others = torch.cdist(made.flatten(1), probe.small[opposite(way)].flatten(1)).min(1).values
-        found[way] = (own < others).float().mean().item()
+        made, partners = (
+            _small(pixels).flatten(1) for pixels in (model.translate_pixels(known[way], way), known[opposite(way)])
+        )
+        others = probe.small[opposite(way)].flatten(1)
+        # Anchors are training images as a rule, so that a partner may be among the probe's: it is no other.
+        distances = _distances(made, others).masked_fill(_distances(partners, others) == 0, float("inf"))
+        found[way] = ((made - partners).norm(dim=1) < distances.min(1).values).float().mean().item()
     return replace(verdict, held_out_anchors=len(a), anchors_found=found)
 
 
-def with_pairs(verdict: Verdict, scores: Mapping[str, Mapping[str, float]]) -> Verdict:
-    """The verdict in the light of true pairs: worse than the untranslated input is not found, far better is."""
+def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
+    """The verdict in the light of true pairs: worse than the untranslated input is not found, far better is.
+
+    ``scores`` are those of ``evaluate``. Few pairs say nothing: either way takes ``ERRORS`` standard errors.
+    """
     if verdict.word in ("unstable", "collapsed", "copies its input"):
         return verdict
-    gains = {way: scores[way]["top_1"] - scores[way]["identity_top_1"] for way in verdict.figures}
-    worst = min(gains, key=lambda way: gains[way])
+    count = scores["images_a"]
+    gains = {way: _gain(scores[way], count) for way in verdict.figures}
+    worst = min(gains, key=lambda way: gains[way][0])
     partners = (
-        f"{ARROWS[worst]} finds {scores[worst]['top_1']:.1%} of the true partners, "
+        f"{ARROWS[worst]} finds {scores[worst]['top_1']:.1%} of {count} true partners, "
         f"its input {scores[worst]['identity_top_1']:.1%}."
     )
-    if gains[worst] < 0:
+    if any(gain < -ERRORS * error for gain, error in gains.values()):
         return replace(verdict, word="unstable", because=f"{verdict.because} But {partners}")
-    if verdict.word == "unconfirmed" and gains[worst] >= PROVEN:
+    if verdict.word == "unconfirmed" and all(gain >= max(PROVEN, ERRORS * error) for gain, error in gains.values()):
         return replace(verdict, word="found", because=f"True pairs confirm it: {partners}")
     return verdict
+
+
+def _gain(scores: Mapping[str, float], count: int) -> tuple[float, float]:
+    """How many more of the partners are found than by the input or by chance, and its standard error.
+
+    The error is that of shares with a hit and a miss added (Agresti and Caffo 2000): two hits of two prove little.
+    """
+    shares = scores["top_1"], max(scores["identity_top_1"], scores["chance_top_1"])
+    added = [(share * count + 1) / (count + 2) for share in shares]
+    return shares[0] - shares[1], sum(share * (1 - share) / (count + 2) for share in added) ** 0.5
 
 
 def accord(made: Made, others: Sequence[Made]) -> Accord | None:
@@ -189,23 +217,28 @@ def accord(made: Made, others: Sequence[Made]) -> Accord | None:
     if not others:
         return None
     pairs = [(made[way], other[way]) for other in others for way in made if way in other]
-    symmetric = [symmetric_agreement(*pair) for pair in pairs]
-    names = [name for name, _ in symmetric]
-    symmetry = max(sorted(set(names)), key=names.count)
+    symmetric = [symmetric_agreements(*pair) for pair in pairs]
+    means = {name: float(np.mean([shares[name] for shares in symmetric])) for name in SYMMETRIES}
+    symmetry = max(means, key=lambda name: means[name])
     return Accord(
         runs=len(others),
         agreement=float(np.mean([agreement(*pair) for pair in pairs])),
         symmetry=symmetry,
-        under_symmetry=float(np.mean([share for _, share in symmetric])),
+        under_symmetry=means[symmetry],
     )
 
 
 def judge(figures: Mapping[Direction, Figures], found: Accord | None) -> Verdict:
     """The verdict that the figures allow, the plainest failure first."""
-    own = min(figure.score for figure in figures.values())
+    own = _score(figures)
     word, because = _word(figures, own, found)
     score = own * max(found.agreement, found.under_symmetry) if found else own
     return Verdict(word, because, score, figures, found)
+
+
+def _score(figures: Mapping[Direction, Figures]) -> float:
+    """The worse direction's."""
+    return min(figure.score for figure in figures.values())
 
 
 def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None) -> tuple[Word, str]:
@@ -225,18 +258,17 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
     if own < MADE:
         return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."
     runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
-    if found.agreement >= AGREED and found.agreement >= found.under_symmetry:
-        agreed = f"It agrees with {runs} on {found.agreement:.0%} of the images."
-        if own >= GOOD:
-            return "found", agreed
-        return "unconfirmed", f"{agreed} But its images are not yet those of the other domain: train it for longer."
-    if found.under_symmetry >= AGREED:
-        return (
-            "found up to a symmetry",
-            f"It agrees with {runs} on {found.under_symmetry:.0%} of the images once they are {found.symmetry}, "
-            f"on {found.agreement:.0%} as they are: the images alone do not tell which is right.",
-        )
-    return "unstable", f"It agrees with {runs} on {found.agreement:.0%} of the images only: luck chose the relation."
+    agreed = f"It agrees with {runs} on {found.agreement:.0%} of the images"
+    if max(found.agreement, found.under_symmetry) < AGREED:
+        return "unstable", f"{agreed} only: luck chose the relation."
+    mirrored = found.agreement < AGREED or found.under_symmetry > found.agreement + MIRRORED
+    if mirrored:
+        agreed = f"{agreed} as they are, on {found.under_symmetry:.0%} once they are {found.symmetry}"
+    if own < GOOD:
+        return "unconfirmed", f"{agreed}. But its images are not yet those of the other domain: train it for longer."
+    if mirrored:
+        return "found up to a symmetry", f"{agreed}: the images alone do not tell which is right."
+    return "found", f"{agreed}."
 
 
 def _distribution(made: Tensor, real: Tensor) -> float:
@@ -248,6 +280,16 @@ def _distribution(made: Tensor, real: Tensor) -> float:
     chance = distance(real[::2], real[1::2]) / 2**0.5 if len(real) > 1 else 0.0
     span = distance(real.mean(0, keepdim=True).expand_as(real), real) - chance
     return max(0.0, distance(made, real) - chance) / span if span > 0 else 0.0
+
+
+def _drawn(pixels: Pixels) -> Pixels:
+    """At most ``PROBED`` of the images, in an order that owes nothing to their names: neighbours are often alike."""
+    return np.array(pixels[np.random.default_rng(0).permutation(len(pixels))[:PROBED]])
+
+
+def _distances(one: Tensor, other: Tensor) -> Tensor:
+    """Euclidean distances of all rows, exactly 0 between equal ones."""
+    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _small(pixels: Pixels) -> Tensor:

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.conftest import write_images
 def row(seed, top_1, preset="modern", task="hands", agreement=0.5, vectors="AVX2"):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
     job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
-    verdict = {"score": top_1 / 2, "accord": {"agreement": agreement}}
+    verdict = {"word": "found" if top_1 > 0.45 else "unstable", "score": top_1 / 2, "accord": {"agreement": agreement}}
     made_with = {"machine": {"vectors": vectors, "bf16": False}}
     return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **made_with}
 
@@ -47,6 +48,23 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
         discovery.grid(arguments(seeds=4), file)
     discovery.grid(arguments(seeds=4), file)
     assert sorted(saved["seed"] for saved in read_metrics(file)) == [0, 1, 2, 3]
+
+
+def test_a_job_that_fails_ends_the_grid_and_takes_no_row_with_it(monkeypatch, tmp_path):
+    measured = []
+
+    def measure(_data, job):
+        measured.append(job["seed"])
+        if job["seed"] == 2:
+            raise SystemExit("failed")
+        time.sleep(0.02)
+        return row(job["seed"], 0.5)
+
+    monkeypatch.setattr(discovery, "measure", measure)
+    with pytest.raises(SystemExit):
+        discovery.grid(arguments(seeds=60), tmp_path / "results.jsonl")
+    assert len(measured) < 20
+    assert len(read_metrics(tmp_path / "results.jsonl")) == len(measured) - 1
 
 
 def test_what_a_machine_of_another_speed_has_run_is_run_again_here(monkeypatch, tmp_path):
@@ -101,7 +119,17 @@ def test_the_correlation_is_one_where_ranks_agree_and_low_where_they_do_not():
     rows = [row(seed, seed / 10, agreement=(seed * 7 % 10) / 10) for seed in range(10)]
     line = discovery.correlation(rows).splitlines()[2]
     assert line.startswith("| all | 10 | 1.00 |")
-    assert abs(float(line.split("|")[4])) < 0.9
+    assert abs(float(line.split("|")[5])) < 0.9
+
+
+def test_a_verdict_without_a_witness_has_a_score_alone_and_each_word_its_true_scores():
+    rows = [row(seed, seed / 10, agreement=seed / 20) for seed in range(10)]
+    for witnessless in rows[:3]:
+        witnessless["verdict"]["accord"] = None
+    lines = discovery.correlation(rows).splitlines()
+    assert lines[2].startswith("| all | 10 | 1.00 | 7 | 1.00 |")
+    assert "| found | 5 | 0.70 [0.50, 0.90] |" in lines
+    assert lines[-1] == "| unstable | 5 | 0.20 [0.00, 0.40] |"
 
 
 def test_a_job_is_the_flags_of_train():

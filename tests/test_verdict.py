@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from discogan.metrics.agreement import agreement, symmetric_agreement
-from discogan.verdict import Figures, Probe, accord, judge, with_anchors, with_pairs
+from discogan.metrics.agreement import agreement, symmetric_agreements
+from discogan.verdict import PROBED, Accord, Figures, Probe, accord, examine, judge, with_anchors, with_pairs
 from discogan.wording import verdict_name
 
 WAYS = ("a_to_b", "b_to_a")
@@ -47,6 +47,15 @@ def probe():
 def verdict_of(probe, model, *others):
     figures, made = probe.measure(model)
     return judge(figures, accord(made, [probe.translate(other) for other in others]))
+
+
+def pair_scores(top_1, identities, count=300):
+    """What evaluate says of true pairs, the same top-1 both ways."""
+    ways = {
+        way: {"top_1": top_1, "identity_top_1": identity, "chance_top_1": 1 / count}
+        for way, identity in zip(WAYS, identities, strict=True)
+    }
+    return {"images_a": count, **ways}
 
 
 def scrambled(seed):
@@ -98,25 +107,34 @@ def test_one_image_for_everything_is_a_collapse(probe):
 
 def test_only_starts_that_have_learned_something_are_witnesses(probe):
     grey = Translator(lambda pixels: 0 * pixels + 127)
-    assert len(probe.testify([Translator(invert), grey, scrambled(0)])) == 1
+    verdict = examine(Translator(invert), probe, [Translator(invert), grey, scrambled(0)])
+    assert verdict.accord.runs == 1
+    assert verdict.because.endswith("2 of 3 other starts had learned too little to be asked.")
 
 
 def test_true_pairs_speak_against_what_does_worse_than_its_input(probe):
     found = verdict_of(probe, Translator(invert))
-    better, worse = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.35, 0.5))
-    assert with_pairs(found, {"a_to_b": better, "b_to_a": better}) == found
-    doubted = with_pairs(found, {"a_to_b": better, "b_to_a": worse})
+    assert with_pairs(found, pair_scores(0.4, (0.35, 0.35))) == found
+    doubted = with_pairs(found, pair_scores(0.4, (0.35, 0.5)))
     assert doubted.word == "unstable"
-    assert "B to A finds 40.0% of the true partners, its input 50.0%" in doubted.because
+    assert "B to A finds 40.0% of 300 true partners, its input 50.0%" in doubted.because
+    assert with_pairs(found, pair_scores(0.4, (0.35, 0.41))) == found
 
 
 def test_true_pairs_confirm_what_does_much_better_than_its_input(probe):
     alone = verdict_of(probe, Translator(invert))
-    far, near = ({"top_1": 0.4, "identity_top_1": identity} for identity in (0.1, 0.35))
-    assert with_pairs(alone, {"a_to_b": far, "b_to_a": near}).word == "unconfirmed"
-    confirmed = with_pairs(alone, {"a_to_b": far, "b_to_a": far})
+    assert with_pairs(alone, pair_scores(0.4, (0.1, 0.35))).word == "unconfirmed"
+    confirmed = with_pairs(alone, pair_scores(0.4, (0.1, 0.1)))
     assert confirmed.word == "found"
     assert "its input 10.0%" in confirmed.because
+
+
+@pytest.mark.parametrize(
+    ("top_1", "count", "word"), [(0.5, 2, "unconfirmed"), (1, 2, "unconfirmed"), (0.9, 10, "found")]
+)
+def test_a_few_pairs_confirm_only_what_chance_would_not_do(probe, top_1, count, word):
+    alone = verdict_of(probe, Translator(invert))
+    assert with_pairs(alone, pair_scores(top_1, (0, 0), count)).word == word
 
 
 def test_starts_that_agree_on_images_that_are_poor_are_unconfirmed(probe):
@@ -176,8 +194,45 @@ def test_held_out_anchors_count_those_that_find_their_partner(probe):
     assert with_anchors(verdict, Translator(invert), probe, known[:0], known[:0]).anchors_found is None
 
 
+def test_anchors_that_the_probe_holds_are_found_too():
+    known = images(60, seed=5)
+    probe = Probe(known, invert(known))
+    exact = verdict_of(probe, Translator(invert))
+    assert with_anchors(exact, Translator(invert), probe, known, invert(known)).anchors_found["a_to_b"] == 1
+    near = Translator(lambda pixels: invert(pixels) // 10 * 9 + 20)
+    assert with_anchors(exact, near, probe, known, invert(known)).anchors_found["a_to_b"] == 1
+
+
+def test_figures_owe_nothing_to_the_order_of_the_files():
+    many = images(PROBED, seed=3)
+    bursts = many[::8].repeat(8, 0) // 8 * 7 + many // 8
+    shuffled = bursts[np.random.default_rng(1).permutation(len(bursts))]
+    in_order, mixed = (Probe(pixels, pixels).measure(Translator(invert))[0]["a_to_b"] for pixels in (bursts, shuffled))
+    assert in_order.change == pytest.approx(mixed.change, rel=0.1)
+
+
+def test_symmetric_images_are_not_called_mirrored(probe):
+    figures, _ = probe.measure(Translator(invert))
+    assert judge(figures, Accord(1, 0.96, "mirrored left to right", 0.97)).word == "found"
+    assert judge(figures, Accord(1, 0.6, "mirrored left to right", 0.97)).word == "found up to a symmetry"
+
+
+def test_a_symmetry_is_one_for_both_directions(probe):
+    _, made = probe.measure(Translator(invert))
+    turned = {"a_to_b": made["a_to_b"].flip(-1), "b_to_a": made["b_to_a"].flip(-2)}
+    assert accord(made, [turned]).under_symmetry < 0.6
+
+
+def test_poor_images_are_not_found_under_a_symmetry_either(probe):
+    dull = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8))
+    mirrored = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8)[:, :, ::-1])
+    assert verdict_of(probe, dull, mirrored).word == "unconfirmed"
+
+
 def test_agreement_of_unrelated_images_is_chance():
     one, other = (torch.rand(50, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     assert agreement(one, one) == 1
     assert agreement(one, other) < 0.15
-    assert symmetric_agreement(one, one.flip(-2)) == ("mirrored upside down", 1)
+    shares = symmetric_agreements(one, one.flip(-2))
+    assert shares["mirrored upside down"] == 1
+    assert max(shares["mirrored left to right"], shares["turned by 180 degrees"]) < 0.15

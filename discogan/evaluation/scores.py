@@ -28,7 +28,7 @@ from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
 from discogan.objectives import build_objective
-from discogan.verdict import Probe, Verdict, accord, judge, with_anchors, with_pairs
+from discogan.verdict import Probe, Verdict, examine, with_anchors, with_pairs
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
@@ -107,12 +107,17 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     device = next(model.parameters()).device
     pixels_a, pixels_b = (store.pixels for store in open_domains(config))
     probe = Probe(pixels_a, pixels_b, build_objective(config.objective).directions)
-    figures, made = probe.measure(model)
-    given = [load_model(path, device) for path in against]
-    for path, (_, other) in zip(against, given, strict=True):
-        _require_another_start(path, other, run, config)
-    starts = [load_model(path, device) for path in witnesses(run, config.seed)]
-    verdict = judge(figures, accord(made, probe.testify(other for other, _ in (*starts, *given))))
+    others = {}
+    for path in against:
+        other, settings = load_model(path, device)
+        _require_another_start(path, settings, run, config)
+        if settings.seed in others:
+            raise DataError(f"{path} is of a seed that was given already, {settings.seed}; give each start once.")
+        others[settings.seed] = other
+    for path in witnesses(run, config.seed):
+        other, settings = load_model(path, device)
+        others.setdefault(settings.seed, other)
+    verdict = examine(model, probe, others.values())
     anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 

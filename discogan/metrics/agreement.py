@@ -23,8 +23,6 @@ def agreement(one: Tensor, other: Tensor) -> float:
     return sum(shares) / 2
 
 
-def symmetric_agreement(one: Tensor, other: Tensor) -> tuple[str, float]:
-    """The symmetry of the image under which two translators agree most, and how much."""
-    shares = {name: agreement(one, apply(other)) for name, apply in SYMMETRIES.items()}
-    best = max(shares, key=lambda name: shares[name])
-    return best, shares[best]
+def symmetric_agreements(one: Tensor, other: Tensor) -> dict[str, float]:
+    """The agreement of two translators once the other's images are mirrored or turned, for each such symmetry."""
+    return {name: agreement(one, apply(other)) for name, apply in SYMMETRIES.items()}

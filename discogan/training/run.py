@@ -23,7 +23,7 @@ from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
 from discogan.training.starts import choose_start, is_choosing, read_plan
 from discogan.training.trainer import Trainer
-from discogan.verdict import Verdict, accord, judge, with_anchors
+from discogan.verdict import Verdict, examine, with_anchors
 
 
 def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
@@ -98,9 +98,8 @@ def _conclude(trainer: Trainer) -> Verdict:
     """The verdict on a run that has ended, with its other starts and held-out anchors as witnesses."""
     probe, anchors = trainer.probe, trainer.data.anchors
     model, _ = load_model(trainer.run.path, trainer.device)
-    figures, made = probe.measure(model)
     paths = witnesses(trainer.run.path, trainer.config.seed)
-    verdict = judge(figures, accord(made, probe.testify(load_model(path, trainer.device)[0] for path in paths)))
+    verdict = examine(model, probe, (load_model(path, trainer.device)[0] for path in paths))
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 
