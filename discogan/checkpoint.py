@@ -122,7 +122,8 @@ class RunFolder:
         """Write a checkpoint from named tensors, one file a name, then drop all but the ``keep`` newest."""
         final = self.checkpoints / f"step-{progress.step:06d}"
         if not final.exists():
-            self._write_checkpoint(final, files, progress)
+            self._write_unnamed(final, files, progress).rename(final)
+            sync(self.checkpoints)
         write_text(self.path / "last", final.name)
         self._prune(keep)
         return final
@@ -130,10 +131,12 @@ class RunFolder:
     def save_best(self, files: Mapping[str, State], progress: Progress) -> None:
         """Replace RUN/best, a checkpoint to use but not to resume from."""
         best, before = self.path / "best", self.path / ".dropping-best"
+        new = self._write_unnamed(best, {name: files[name] for name in NETWORKS}, progress)
         shutil.rmtree(before, ignore_errors=True)
         if best.exists():
             best.rename(before)
-        self._write_checkpoint(best, {name: files[name] for name in NETWORKS}, progress)
+        new.rename(best)
+        sync(self.path)
         shutil.rmtree(before, ignore_errors=True)
 
     def mend_best(self) -> None:
@@ -142,7 +145,8 @@ class RunFolder:
         if before.exists() and not (self.path / "best").exists():
             before.rename(self.path / "best")
 
-    def _write_checkpoint(self, final: Path, files: Mapping[str, State], progress: Progress) -> None:
+    def _write_unnamed(self, final: Path, files: Mapping[str, State], progress: Progress) -> Path:
+        """A whole checkpoint beside ``final``, which a rename makes it: a full disk harms nothing that was there."""
         for left_over in final.parent.glob(".writing-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         temporary = final.with_name(f".writing-{final.name}")
@@ -151,8 +155,7 @@ class RunFolder:
             write_tensors(temporary / f"{name}.safetensors", tensors)
         write_json(temporary / "config.json", self.describe())
         write_json(temporary / "progress.json", vars(progress))
-        temporary.rename(final)
-        sync(final.parent)
+        return temporary
 
     def _prune(self, keep: int) -> None:
         for path in sorted(self.checkpoints.glob("step-*"), key=step_of)[:-keep]:

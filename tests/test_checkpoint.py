@@ -55,6 +55,24 @@ def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, m
     assert not list(run.checkpoints.glob(".writing-*"))
 
 
+@pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
+def test_a_best_that_cannot_be_replaced_stays(run, monkeypatch, moment):
+    files = {name: {"weight": torch.zeros(1)} for name in checkpoint_module.NETWORKS}
+    run.save_best(files, Progress(1, 1.0))
+
+    def full(*_, **__):
+        assert read_progress(run.path / "best").step == 1
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, moment, full)
+        with pytest.raises(OSError, match="no space"):
+            run.save_best(files, Progress(2, 2.0))
+    assert read_progress(run.path / "best").step == 1
+    run.save_best(files, Progress(3, 3.0))
+    assert read_progress(run.path / "best").step == 3
+
+
 def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
     for step in (1, 2):
         save(run, step)

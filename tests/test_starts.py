@@ -6,10 +6,11 @@ import pytest
 from discogan import api
 from discogan.checkpoint import RunFolder, load_model, read_progress, witnesses
 from discogan.devices import pick_device
-from discogan.errors import RunError
+from discogan.errors import DivergedError, RunError
 from discogan.evaluation import evaluate
 from discogan.training import Observer, resume
 from discogan.training.starts import EXPLORED, plan_rounds
+from discogan.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.test_training import StopAt, assert_equal_weights
 
@@ -86,6 +87,43 @@ def test_stopping_while_choosing_and_resuming_changes_nothing(chosen, domains, t
     assert plans[0] == plans[1]
 
 
+def test_resuming_a_choice_heeds_what_is_changed(domains, tmp_path):
+    run = tmp_path / "run"
+    assert api.train(*domains, out=run, observer=StopAt(2), **OPTIONS).ended == "interrupted"
+    assert resume(run, steps=20, settings=["training.learning_rate=1e-4"]).ended == "budget"
+    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "starts").glob("s*")}
+    seed, training = (RunFolder(run).describe()["config"][name] for name in ("seed", "training"))
+    assert training["learning_rate"] == 1e-4
+    spent = sum(steps.values()) - steps[f"seed-{seed}"] + read_progress(RunFolder(run).last_checkpoint()).step
+    assert abs(spent - 20) <= 2
+
+
+def diverge(monkeypatch, *seeds):
+    """Let the starts of some seeds diverge at their second step."""
+    step = Trainer.train_step
+
+    def diverging(self, number):
+        if number == 1 and self.config.seed in seeds:
+            raise DivergedError(number, "adversarial_a", "there is no checkpoint before it")
+        return step(self, number)
+
+    monkeypatch.setattr(Trainer, "train_step", diverging)
+
+
+def test_a_start_that_diverges_loses_and_the_others_go_on(domains, tmp_path, monkeypatch):
+    diverge(monkeypatch, 0, 2)
+    observer = Rounds()
+    assert api.train(*domains, out=tmp_path / "run", observer=observer, **OPTIONS).ended == "budget"
+    assert [scores.keys() for scores in observer.scores] == [{"1"}, {"1"}]
+    assert RunFolder(tmp_path / "run").describe()["config"]["seed"] == 1
+
+
+def test_starts_that_all_diverge_say_so(domains, tmp_path, monkeypatch):
+    diverge(monkeypatch, 0, 1, 2)
+    with pytest.raises(DivergedError, match="adversarial_a"):
+        api.train(*domains, out=tmp_path / "run", **OPTIONS)
+
+
 @pytest.mark.usefixtures("beginners_count")
 def test_the_losers_are_witnesses_in_an_evaluation(chosen):
     run, _, outcome = chosen
@@ -108,7 +146,7 @@ def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_pa
     shutil.rmtree(tmp_path / "a")
     scores = evaluate(tmp_path / "run", *domains, device="cpu")
     assert scores["verdict"] is None
-    assert scores["a_to_b"]["top_1"] >= 0
+    assert scores["a_to_b"]["chance_top_1"] == 1 / scores["images_a"]
 
 
 @pytest.mark.parametrize("preset", ["gan", "recon_gan"])

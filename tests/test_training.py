@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -114,6 +115,17 @@ def test_stopping_and_resuming_changes_nothing(domains, tmp_path, name):
     assert (outcome.ended, outcome.step, outcome.signal) == ("interrupted", 5, signal.SIGTERM)
     assert resume(tmp_path / "parts").step == 11
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_disk_that_is_full_at_the_end_costs_no_step(domains, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("discogan.training.trainer.draw_sheet", full)
+        with pytest.raises(OSError, match="No space"):
+            fit(domains, tmp_path / "run", "training.sample_every_steps=100", steps=5)
+    assert RunFolder(tmp_path / "run").last_checkpoint().name == "step-000005"
 
 
 def test_resuming_is_exact_with_the_default_preset_and_two_threads(domains, tmp_path):

@@ -21,7 +21,7 @@ from discogan.model import build_model
 from discogan.objectives import build_objective
 from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
-from discogan.training.starts import choose_start, is_choosing, read_plan
+from discogan.training.starts import change_plan, choose_start, is_choosing, read_plan
 from discogan.training.trainer import Trainer
 from discogan.verdict import Verdict, examine, with_anchors
 
@@ -65,8 +65,11 @@ def resume(
         check_config(config)
         data = prepare_data(config, observer)
         _require_same_images(data.describe(), description["data"], run.path)
+        description = {**description, "config": config.to_dict()}
         if run.exists:
-            write_json(run.path / "config.json", {**description, "config": config.to_dict()})
+            write_json(run.path / "config.json", description)
+        else:
+            change_plan(run, description)
         with own_state(config.training.threads or description["threads"]):
             return _go_on(run, config, description, data, observer)
 

@@ -20,6 +20,7 @@ import torch
 
 from discogan.checkpoint import RunFolder, load_model
 from discogan.config import Config
+from discogan.errors import DivergedError
 from discogan.files import write_json
 from discogan.objectives import build_objective
 from discogan.training.data import TrainingData
@@ -69,14 +70,14 @@ def choose_start(
     for number, turn in enumerate(plan_rounds(len(left))):
         share = turn.share
         if number == len(scored):
-            outcome = _train_round(description, run, data, observer, left, share)
-            if outcome is not None:
-                return outcome
-            scored.append(_score_round(run, probe, left))
+            trained = _train_round(description, run, data, observer, left, share)
+            if isinstance(trained, Outcome):
+                return trained
+            scored.append(_score_round(run, probe, trained))
             _write_plan(run, description, scored)
         observer.on_round(scored[number])
-        kept = sorted(left, key=lambda seed: -scored[number][str(seed)])
-        left = kept[: (len(kept) + 1) // 2]
+        ranking = sorted(scored[number], key=lambda seed: -scored[number][seed])
+        left = [int(seed) for seed in ranking[: (len(left) + 1) // 2]]
     final = _with_budget(replace(config, seed=left[0]), share + 1 - EXPLORED)
     _promote(run, run.start(left[0]))
     return final
@@ -84,21 +85,30 @@ def choose_start(
 
 def _train_round(
     description: dict[str, Any], run: RunFolder, data: TrainingData, observer: Observer, seeds: list[int], share: float
-) -> Outcome | None:
-    """Bring every start to its share of the budget; the outcome where one was interrupted."""
+) -> Outcome | list[int]:
+    """Bring every start to its share of the budget; the seeds of those that did not diverge.
+
+    The outcome where one was interrupted; raises ``DivergedError`` where all of them diverged.
+    """
     from discogan.training.trainer import Trainer
 
     config = Config.from_dict(description["config"])
+    sound: list[int] = []
     for seed in seeds:
         folder = run.start(seed)
         own = _with_budget(replace(config, seed=seed), share)
-        if not folder.exists:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            folder.create({**description, "config": own.to_dict()})
-        outcome = Trainer(own, folder, data, observer).fit()
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.create({**description, "config": own.to_dict()})
+        try:
+            outcome = Trainer(own, folder, data, observer).fit()
+        except DivergedError:
+            if seed == seeds[-1] and not sound:
+                raise
+            continue
         if outcome.ended == "interrupted":
             return replace(outcome, run=run.path)
-    return None
+        sound.append(seed)
+    return sound
 
 
 def _score_round(run: RunFolder, probe: Probe, seeds: list[int]) -> dict[str, float]:
@@ -141,8 +151,16 @@ def is_choosing(run: RunFolder) -> bool:
     return (run.path / PLAN).exists()
 
 
+def change_plan(run: RunFolder, description: dict[str, Any]) -> None:
+    """Go on choosing with other settings; the scores of finished rounds stay."""
+    _write_plan(run, description, read_plan(run)["rounds"])
+
+
 def read_plan(run: RunFolder) -> dict[str, Any]:
-    """The description of a run whose starts are being compared, and the scores of its finished rounds."""
+    """The description of a run whose starts are being compared, and the scores of its finished rounds.
+
+    A start that diverged in a round has no score there, and does not go on.
+    """
     plan: dict[str, Any] = json.loads((run.path / PLAN).read_text("utf-8"))
     return plan
 

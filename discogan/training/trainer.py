@@ -69,10 +69,10 @@ class Trainer:
                 if self._due(options.checkpoint_every_steps):
                     self._save()
                 self.observer.on_step(self._report(record))
-        if not caught and self.watch.last_step != self.progress.step:
-            self._score()
-        self._draw_samples()
-        self._save()
+            self._save()  # Before what a full disk or a second signal may end.
+            if not caught and self.watch.last_step != self.progress.step:
+                self._score()
+            self._draw_samples()
         ended: Ended = "interrupted" if caught and self._fraction() < 1 else "stalled" if stalled else "budget"
         return Outcome(self.run.path, self.progress.step, ended, caught[0] if caught else 0)
 
