@@ -234,11 +234,16 @@ def load_config(
     if given.keys() & {"steps", "minutes"}:
         given = {"steps": None, "minutes": None, **given}
     table = _merge(table, {"training": given})
-    for setting in settings:
+    for setting in sorted(settings, key=_names_no_part):
         if setting.startswith("data.image_size"):
             raise ConfigError("The image size decides other settings as well; give it as --image-size.")
         table = _merge(table, parse_setting(setting))
     return Config.from_dict({**table, "preset": preset, "seed": seed})
+
+
+def _names_no_part(setting: str) -> bool:
+    """Another name starts a part from its own options, so names go first, wherever they were given."""
+    return not setting.partition("=")[0].strip().endswith(".name")
 
 
 def parse_setting(setting: str) -> Table:

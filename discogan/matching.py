@@ -148,7 +148,7 @@ class Counterparts:
         store = open_folder(translator.config, direction[-1], folder)
         self.names, self.pixels = store.names, store.pixels
         parts = [torch.cat([thumbnails(as_unit(block)) for block in _blocks(store.pixels)])]
-        if opposite(direction) in build_objective(translator.config.objective).directions:
+        if opposite(direction) in translator.directions:
             back = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
             parts.append(torch.cat([thumbnails(as_unit(block)) for block in back]))
         self._scales = [len(parts) ** 0.5 * _spread(part) for part in parts]

@@ -32,7 +32,8 @@ from discogan.images import (
     to_pixels,
     unfit_image,
 )
-from discogan.model import TranslationModel, check_direction, opposite
+from discogan.model import DIRECTIONS, Direction, TranslationModel, check_direction, opposite
+from discogan.objectives import build_objective
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -139,7 +140,7 @@ class Translator:
         A broken file is reported in its result and does not stop the others. ``on_file`` is called with
         (files done, files in all). Raises ``DataError`` where there is nothing to translate.
         """
-        check_direction(direction)
+        self._require_learned(direction, round_trip)
         if batch_size < 1:
             raise ConfigError(f"The batch size must be at least 1, not {batch_size}.")
         files = input_files(source)
@@ -194,7 +195,7 @@ class Translator:
     def _translate(
         self, images: Sequence[Image.Image], direction: str, round_trip: bool, original_size: bool
     ) -> list[Image.Image]:
-        check_direction(direction)
+        self._require_learned(direction, round_trip)
         if not images:
             return []
         prepared = [self.prepare(image, direction) for image in images]
@@ -207,6 +208,25 @@ class Translator:
         # A GPU takes one batch at a time: more would only want memory, and Apple's bears no second thread.
         with self._turn if self.on_accelerator else nullcontext():
             return self.translate_pixels(pixels, direction, round_trip)
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Those that the run has learned; the one that an ONNX file was exported for."""
+        if isinstance(self.model, OnnxModel):
+            return [self.model.direction]
+        try:
+            return list(build_objective(self.config.objective).directions)
+        except ConfigError:  # An objective of the user's own, which is not needed to translate.
+            return list(DIRECTIONS)
+
+    def _require_learned(self, direction: str, round_trip: bool) -> None:
+        """Raises ``ConfigError`` for a direction, or a way back, that the run's objective does not train."""
+        check_direction(direction)
+        if isinstance(self.model, OnnxModel):
+            return  # It says so itself.
+        for way in (direction, opposite(direction)) if round_trip else (direction,):
+            if way not in self.directions:
+                raise ConfigError(f"This run has not learned {way}; its objective trains the other direction alone.")
 
     @property
     def on_accelerator(self) -> bool:
@@ -274,8 +294,13 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
             raise DataError(f"Results are PNG files; call it {out.with_suffix('.png')}, or give a folder.")
         return [out]
     plain = [relative.with_suffix("") for _, relative in files]
-    taken = {name for name, count in Counter(plain).items() if count > 1}
-    return [
-        out / (f"{relative}.png" if name in taken else f"{name}.png")
+    # Some file systems know no case, so names that differ in it alone are one.
+    taken = Counter(str(name).casefold() for name in plain)
+    targets = [
+        out / (f"{relative}.png" if taken[str(name).casefold()] > 1 else f"{name}.png")
         for name, (_, relative) in zip(plain, files, strict=True)
     ]
+    [(most, count)] = Counter(str(target).casefold() for target in targets).most_common(1)
+    if count > 1:
+        raise DataError(f"{count} inputs would be written to {most}; rename them, or translate them apart.")
+    return targets

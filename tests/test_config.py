@@ -27,6 +27,13 @@ def test_a_setting_overrides_the_preset_and_the_size_table():
     assert config.data == DataOptions(image_size=32, flip=True, background="red")
 
 
+def test_the_order_of_a_part_and_its_options_does_not_matter():
+    settings = ["objective.reconstruction_weight=9.0", "objective.name=discogan"]
+    one, other = (load_config("modern", settings=order) for order in (settings, settings[::-1]))
+    assert one == other
+    assert one.objective["reconstruction_weight"] == 9
+
+
 def test_size_tables_apply_at_their_size_only():
     small, large = load_config("modern", image_size=32), load_config("modern", image_size=64)
     assert small.objective["gamma"] < large.objective["gamma"]

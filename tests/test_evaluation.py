@@ -94,6 +94,13 @@ def test_pairs_are_by_name_without_suffix_in_subfolders_too(tmp_path):
     assert [record.name for record in second] == ["x/001.PNG", "x/002.png"]
 
 
+def test_a_name_that_two_files_share_makes_no_pair(tmp_path):
+    a, b = write_images(tmp_path / "a", 3, 0), write_images(tmp_path / "b", 3, 1)
+    shutil.copy(a / "001.png", a / "001.webp")
+    with pytest.raises(DataError, match=r"001\.png and 001\.webp"):
+        pair_records(a, b)
+
+
 def test_mistakes_are_explained(small_run, domains, tmp_path):
     with pytest.raises(DataError, match="--pairs-a and --pairs-b"):
         evaluate(small_run, pairs_a=domains[0])

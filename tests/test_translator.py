@@ -1,11 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import discogan
+from discogan import api
+from discogan.cli.console import print_scores
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.translator import Translator, input_files, target_paths
-from tests.conftest import write_images
+from tests.conftest import SMALL, write_images
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,31 @@ def test_files_and_globs(tmp_path):
 def test_names_that_differ_in_suffix_alone_do_not_collide(tmp_path):
     files = [(tmp_path / name, (tmp_path / name).relative_to(tmp_path)) for name in ("a.png", "a.jpg", "b.png")]
     assert [path.name for path in target_paths(files, tmp_path)] == ["a.png.png", "a.jpg.png", "b.png"]
+
+
+def test_names_that_differ_in_case_alone_do_not_collide_either(tmp_path):
+    files = [(Path(name), Path(name)) for name in ("a.png", "A.jpg", "b.png")]
+    assert [path.name for path in target_paths(files, tmp_path)] == ["a.png.png", "A.jpg.png", "b.png"]
+
+
+def test_results_of_one_name_are_refused(tmp_path):
+    files = [(Path(name), Path(name)) for name in ("a.png", "a.jpg", "a.jpg.png")]
+    with pytest.raises(DataError, match="2 inputs would be written to"):
+        target_paths(files, tmp_path)
+
+
+def test_a_direction_that_was_not_learned_is_refused(domains, tmp_path):
+    api.train(*domains, out=tmp_path / "run", preset="gan", image_size=32, steps=2, settings=SMALL)
+    translator = discogan.load(tmp_path / "run")
+    image = Image.new("RGB", (32, 32))
+    assert translator.directions == ["a_to_b"]
+    assert translator.translate(image, "a_to_b").size == (32, 32)
+    for direction, round_trip in (("b_to_a", False), ("a_to_b", True)):
+        with pytest.raises(ConfigError, match="has not learned b_to_a"):
+            translator.translate(image, direction, round_trip=round_trip)
+    with pytest.raises(ConfigError, match="has not learned b_to_a"):
+        translator.translate_files(domains[1], tmp_path / "out", "b_to_a")
+    scores = discogan.evaluate(tmp_path / "run")
+    assert "b_to_a" not in scores
+    assert "round_trip_l1" not in scores["a_to_b"]
+    print_scores(scores)

@@ -75,8 +75,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    """A run's scores in both directions, each beside what the identity and chance would score."""
-    for direction in ("a_to_b", "b_to_a"):
+    """A run's scores in the directions that it has learned, each beside what the identity and chance would score."""
+    for direction in (way for way in ("a_to_b", "b_to_a") if way in scores):
         values = scores[direction]
         if scores["paired"]:
             rows = [

@@ -187,7 +187,8 @@ def _mapping(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield pool.map
     except BrokenProcessPool as error:
         raise DataError(
-            "A decoding process died; check that memory and disk have room, or --set data.workers=1."
+            "A decoding process died; check that memory and disk have room, or --set data.workers=1. On Windows and "
+            'macOS a script must call this below if __name__ == "__main__".'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -20,7 +20,7 @@ from discogan.errors import DataError
 from discogan.evaluation.scores import Scores, as_unit
 from discogan.images import Pixels
 from discogan.metrics.azimuth import AzimuthRegressor, Fitted, azimuth, fit_regressor
-from discogan.model import DIRECTIONS
+from discogan.objectives import build_objective
 
 
 def evaluate_azimuth(
@@ -29,17 +29,18 @@ def evaluate_azimuth(
     folder_b: str | Path,
     *,
     regressors: tuple[Fitted, Fitted] | None = None,
-    directions: Sequence[str] = DIRECTIONS,
+    directions: Sequence[str] | None = None,
     device: str = "auto",
 ) -> Scores:
     """Translate labelled images and read the azimuths of the results: ``{"a_to_b": {...}, "b_to_a": {...}}``.
 
     Each folder holds images of its domain with azimuths (``discogan.data.labels``), best of things that training
     never saw. ``regressors`` (of A, of B) read azimuths; without them they are trained on the same folders and on
-    the run's own images where those carry azimuths too: the more things a regressor knows, the less it errs. A
-    direction has what ``discogan.metrics.azimuth`` gives, the regressor's own median error on real images as
-    ``regressor_error``, the error of the untranslated input as ``identity_median_error``, and the angles
-    themselves as ``inputs`` and ``outputs``, in degrees. Raises ``DataError`` where azimuths are missing.
+    the run's own images where those carry azimuths too: the more things a regressor knows, the less it errs.
+    ``directions`` are by default those that the run has learned. Each has what ``discogan.metrics.azimuth`` gives, the
+    regressor's own median error on real images as ``regressor_error``, the error of the untranslated input as
+    ``identity_median_error``, and the angles themselves as ``inputs`` and ``outputs``, in degrees. Raises
+    ``DataError`` where azimuths are missing.
     """
     model, config = load_model(run, pick_device(device))
     sets = [labelled_images(Path(folder)) for folder in (folder_a, folder_b)]
@@ -49,7 +50,7 @@ def evaluate_azimuth(
         regressors = fit_domain(known[0], decodings[0]), fit_domain(known[1], decodings[1])
     pixels = [_open(listed, decoding) for listed, decoding in zip(sets, decodings, strict=True)]
     scores: Scores = {}
-    for direction in directions:
+    for direction in directions or build_objective(config.objective).directions:
         source, target = (0, 1) if direction == "a_to_b" else (1, 0)
         translated = model.translate_pixels(pixels[source], direction)
         scores[direction] = _score(regressors[target], translated, pixels[source], _degrees(sets[source]))

@@ -26,7 +26,7 @@ from discogan.metrics.retrieval import chance_retrieval, retrieval
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
-from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
+from discogan.model import Direction, TranslationModel, opposite
 from discogan.objectives import build_objective
 from discogan.verdict import Probe, Verdict, examine, with_anchors, with_pairs
 
@@ -46,7 +46,7 @@ def evaluate(
     against: Sequence[str | Path] = (),
     device: str = "auto",
 ) -> Scores:
-    """Score a run in both directions: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
+    """Score a run in the directions that it has learned: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
 
     With both folders of true pairs (same relative name, the suffix apart, in each): ``top_1``, ``top_5``,
     ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
@@ -76,9 +76,12 @@ def evaluate(
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
     }
-    for direction in DIRECTIONS:
+    directions = build_objective(config.objective).directions
+    for direction in directions:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
         scores[direction] = score_direction(model, source, target, direction, paired)
+        if opposite(direction) not in directions:
+            del scores[direction]["round_trip_l1"]  # The way back is not trained.
         if metrics:
             images, weights = as_unit(model.translate_pixels(source, direction)), inception_weights
             scores[direction] |= extra_scores(
@@ -152,10 +155,7 @@ def score_direction(
 
 def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:
     """True pairs: the images whose name, without its suffix, stands in both folders, in the same order."""
-    by_name_a, by_name_b = (
-        {str(Path(record.name).with_suffix("")): record for record in folder_records(folder)}
-        for folder in (folder_a, folder_b)
-    )
+    by_name_a, by_name_b = _by_name(folder_a), _by_name(folder_b)
     common = [name for name in by_name_a if name in by_name_b]
     if len(common) < 2:
         raise DataError(
@@ -163,6 +163,19 @@ def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Rec
             "true pairs carry the same name in both."
         )
     return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
+
+
+def _by_name(folder: Path) -> dict[str, Record]:
+    """The images of a folder by their name without its suffix, which only one may have."""
+    records: dict[str, Record] = {}
+    for record in folder_records(folder):
+        name = str(Path(record.name).with_suffix(""))
+        if name in records:
+            raise DataError(
+                f"{folder} has {records[name].name} and {record.name}; true pairs go by that name, keep one."
+            )
+        records[name] = record
+    return records
 
 
 def _some(store: ImageStore, paired: bool) -> Pixels:

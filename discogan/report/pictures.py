@@ -56,6 +56,11 @@ def picture(image: Image.Image | Pixels, alt: str, quality: int = 88) -> Picture
     return Picture(f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}", alt)
 
 
+def _plain(name: str) -> str:
+    """A run's name as Matplotlib shows it: no formula between dollars, and a leading underscore hides no line."""
+    return "\u200b" + name.replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
+
+
 def curves(series: Series, label: str) -> str:
     """Lines over steps as an SVG element that takes the page's text colour; empty where no line has two points."""
     shown = {name: points for name, points in series.items() if len(points[0]) > 1}
@@ -66,7 +71,7 @@ def curves(series: Series, label: str) -> str:
         axes = figure.subplots()
         for place, (name, (steps, values)) in enumerate(shown.items()):
             style = "-" if place < len(COLOURS) else "--"
-            axes.plot(steps, values, style, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.4)
+            axes.plot(steps, values, style, color=COLOURS[place % len(COLOURS)], label=_plain(name), linewidth=1.4)
         axes.set_xlabel("step", color=INK)
         axes.tick_params(colors=INK)
         axes.spines[["top", "right"]].set_visible(False)

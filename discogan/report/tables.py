@@ -41,7 +41,9 @@ def score_rows(evaluation: Mapping[str, Any] | None) -> list[Row]:
 
 def _scores(evaluation: Mapping[str, Any]) -> Iterator[Row]:
     for way, arrow in ARROWS.items():
-        values = evaluation[way]
+        values = evaluation.get(way)
+        if values is None:
+            continue  # The run has not learned that direction.
         for label, key in SCORES if evaluation["paired"] else ():
             yield [label, arrow, *(f"{values[prefix + key]:.3f}" for prefix in ("", "identity_", "chance_"))]
         if "azimuth" in evaluation:

@@ -21,7 +21,7 @@ class BusyError(Exception):
     """Too many wait already; ``seconds`` is when it is worth trying again."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many images wait; try again in {seconds} s.")
+        super().__init__(f"Too many images wait or are on their way; try again in {seconds} s.")
         self.seconds = seconds
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
@@ -13,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from discogan.config import require
+from discogan.web.batching import BusyError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
@@ -31,31 +33,60 @@ class Limits:
     """Images that are translated together."""
     seconds: float = 30.0
     """Time an upload may take, and again its translation."""
+    max_held: int = 1_000_000_000
+    """Bytes of all uploads in memory at once, finished or not; one more is told to come back later (503)."""
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "max_batch"):
+        for name in ("max_bytes", "max_pixels", "max_batch", "max_held"):
             require(name, getattr(self, name), at_least=1)
+        require("max_waiting", self.max_waiting, at_least=0)
+        require("seconds", self.seconds, at_least=0.001)
 
 
-async def read_image(request: Request, limits: Limits) -> Image.Image:
+class Room:
+    """The memory that uploads share: each holds what it has sent until it is decoded."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Takes bytes as they come, and gives all of them back at the end; ``BusyError`` where there is no room."""
+        own = 0
+
+        def take(count: int) -> None:
+            nonlocal own
+            if self.held + count > self.most:
+                raise BusyError(1)
+            own += count
+            self.held += count
+
+        try:
+            yield take
+        finally:
+            self.held -= own
+
+
+async def read_image(request: Request, limits: Limits, take: Callable[[int], None]) -> Image.Image:
     """The image of a request, as its body or as the field ``image`` of a form; not decoded yet.
 
-    Raises ``HTTPException``: 408 too slow, 413 too large, 415 not an image that is read here, 422 no such field.
+    ``take`` is told of all bytes that are held. Raises ``HTTPException``: 408 too slow, 413 too large, 415 not an
+    image that is read here, 422 no such field.
     """
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
         raise HTTPException(413, f"The upload has more than {limits.max_bytes:,} bytes.")
     try:
         async with asyncio.timeout(limits.seconds):
-            data = await _read_bytes(request, limits.max_bytes)
+            data = await _read_bytes(request, limits.max_bytes, take)
     except TimeoutError as error:
         raise HTTPException(408, f"The upload took more than {limits.seconds:g} seconds.") from error
     return _open(data, limits.max_pixels)
 
 
-async def _read_bytes(request: Request, most: int) -> bytes:
-    chunks = _bounded(request.stream(), most)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+async def _read_bytes(request: Request, most: int, take: Callable[[int], None]) -> bytes:
+    chunks = _bounded(request.stream(), most, take)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return b"".join([chunk async for chunk in chunks])
     parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=8)
     # Starlette would put larger files on disk; earlier versions know the bound by the other name.
@@ -70,13 +101,14 @@ async def _read_bytes(request: Request, most: int) -> bytes:
     return await file.read()
 
 
-async def _bounded(stream: AsyncIterator[bytes], most: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(stream: AsyncIterator[bytes], most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
     """The chunks of a body, until there are too many bytes."""
     total = 0
     async for chunk in stream:
         total += len(chunk)
         if total > most:
             raise HTTPException(413, f"The upload has more than {most:,} bytes.")
+        take(len(chunk))
         yield chunk
 
 

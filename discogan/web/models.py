@@ -14,8 +14,7 @@ from discogan.data.domains import open_domains
 from discogan.errors import ConfigError, DataError
 from discogan.images import Pixels
 from discogan.matching import Counterparts
-from discogan.model import DIRECTIONS, Direction
-from discogan.objectives import build_objective
+from discogan.model import Direction
 from discogan.onnx_model import OnnxModel
 from discogan.report import read_verdict
 from discogan.translator import Translator
@@ -75,20 +74,13 @@ def load_served(
 
 def _load(name: str, run: Path, folders: dict[str, str | Path | None], device: str) -> Served:
     translator = Translator.load(run, device)
-    directions = _directions(translator)
+    directions = translator.directions
     counterparts = {
         way: Counterparts(translator, Path(folder), way)
         for way in directions
         if (folder := folders[way[-1]]) is not None and not isinstance(translator.model, OnnxModel)
     }
     return Served(name, translator, directions, _verdict(run), _examples(translator, directions), counterparts)
-
-
-def _directions(translator: Translator) -> list[Direction]:
-    """Those that the run has learned; the one that a file was exported for."""
-    if isinstance(translator.model, OnnxModel):
-        return [way for way in DIRECTIONS if way == translator.model.direction]
-    return list(build_objective(translator.config.objective).directions)
 
 
 def _examples(translator: Translator, directions: Sequence[Direction]) -> dict[Direction, Pixels]:

@@ -17,7 +17,7 @@ from discogan.images import Pixels
 from discogan.matching import Counterparts
 from discogan.translator import Prepared
 from discogan.web.batching import Batcher
-from discogan.web.limits import Limits, read_image
+from discogan.web.limits import Limits, Room, read_image
 from discogan.web.meters import Meters
 from discogan.web.models import Served
 
@@ -49,6 +49,7 @@ class Service:
             on_thread=None if accelerated else lambda: torch.set_num_threads(1),
         )
         # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
+        self._uploads = Room(limits.max_held)
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
@@ -70,12 +71,13 @@ class Service:
 
     async def prepare(self, request: Request, chosen: Served, direction: Way) -> Prepared:
         """The image of a request as the networks take it; 415 where it is damaged."""
-        image = await read_image(request, self.limits)
-        async with self._decoding:
-            try:
-                return await asyncio.to_thread(chosen.translator.prepare, image, direction)
-            except DataError as error:
-                raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
+        with self._uploads.share() as take:
+            image = await read_image(request, self.limits, take)
+            async with self._decoding:
+                try:
+                    return await asyncio.to_thread(chosen.translator.prepare, image, direction)
+                except DataError as error:
+                    raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
 
     async def translate(self, chosen: Served, direction: Way, pixels: Pixels, round_trip: bool = False) -> Pixels:
         """uint8 (H, W, C) translated, in a batch with others; 404 where there is no way back, 504 after too long."""

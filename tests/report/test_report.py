@@ -191,6 +191,11 @@ def test_a_curve_of_one_point_is_not_drawn():
     assert "currentColor" in curves({"two": ([1, 2], [2.0, 3.0])}, "label")
 
 
+def test_names_in_a_legend_are_no_formulas():
+    svg = curves({r"_a$\frac$": ([1, 2], [2.0, 3.0])}, "label")
+    assert r"_a$\frac$" in svg
+
+
 @pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (100, 7)])
 def test_places_are_spread_from_first_to_last(count, wanted):
     places = spread(count, wanted)

@@ -122,6 +122,20 @@ def test_when_too_many_wait_the_next_is_told_when_to_come_back(served):
     assert "try again" in answer.json()["detail"]
 
 
+def test_uploads_share_so_much_memory_and_give_it_back(served):
+    app = create_app(served, Limits(max_held=2000))
+    with TestClient(app) as client:
+        assert client.post(TRANSLATE, content=bytes(1500)).status_code == 415
+        assert client.post(TRANSLATE, content=png()).status_code == 200
+        room = app.state.service._uploads
+        with room.share() as take:
+            take(1990)
+            busy = client.post(TRANSLATE, content=png())
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+        assert room.held == 0
+        assert client.post(TRANSLATE, content=png()).status_code == 200
+
+
 def test_a_translation_that_takes_too_long_is_given_up(served):
     app = create_app(served, Limits(seconds=0.2))
     app.state.service.batcher._translate = lambda _, pixels: time.sleep(1) or pixels
@@ -204,6 +218,10 @@ def test_a_name_with_a_dot_is_kept_and_examples_are_hidden_on_request(small_run,
 def test_limits_of_nothing_are_refused():
     with pytest.raises(ConfigError, match="max_batch must be at least 1"):
         Limits(max_batch=0)
+    with pytest.raises(ConfigError, match="max_waiting must be at least 0"):
+        Limits(max_waiting=-1)
+    with pytest.raises(ConfigError, match="seconds"):
+        Limits(seconds=0)
 
 
 def test_two_runs_of_one_name_are_refused(small_run):
