@@ -72,7 +72,8 @@ STUDIES = {
             "--set objective.gamma=20.0 --set training.decay_steps=30",
             "--set objective.gamma=10.0 --set training.decay_steps=100",
         )
-    ],
+    ]
+    + [f"--tasks car2chair --seeds 2 --set objective.gamma={gamma}" for gamma in (0.5, 50.0, 500.0)],
     "verdict": [
         f"--tasks hands_small icons_small emoji_small --set training.starts=2 {runs}"
         for runs in (
@@ -89,6 +90,8 @@ STUDIES = {
     "starts": [
         "--tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
         "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.starts=4",
+        "--tasks hands --seeds 2 --set training.starts=4",
+        "--tasks emoji --seeds 2 --first-seed 3 --set training.starts=4",
     ],
     "anchors": ["--tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"],
     "small_data": [
