@@ -28,7 +28,9 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
+from discogan.config import load_config
 from discogan.devices import describe_machine
+from discogan.objectives import build_objective
 from discogan.tracking import read_metrics
 from tasks import TASKS, prepare
 
@@ -90,8 +92,8 @@ STUDIES = {
     "starts": [
         "--tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
         "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.starts=4",
-        "--tasks hands --seeds 2 --set training.starts=4",
-        "--tasks emoji --seeds 2 --first-seed 3 --set training.starts=4",
+        "--tasks hands --seeds 1 --set training.starts=4",
+        "--tasks emoji --seeds 1 --first-seed 3 --set training.starts=4",
     ],
     "anchors": ["--tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"],
     "small_data": [
@@ -165,6 +167,9 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
         }
         for seed, task, preset, anchors in product(seeds, arguments.tasks, arguments.presets, arguments.anchors)
     ]
+    for preset in arguments.presets:
+        if len(build_objective(load_config(preset, settings=arguments.settings).objective).directions) < len(WAYS):
+            raise SystemExit(f"{preset} trains one direction alone; what is counted here is both.")
     waiting = [job for job in jobs if key(job) not in done]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
         prepared = {name: prepare(TASKS[name], arguments.data, Path(folder) / name) for name in arguments.tasks}

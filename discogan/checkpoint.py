@@ -174,11 +174,18 @@ def read_progress(checkpoint: Path) -> Progress:
 
 def witnesses(run: Path, seed: int) -> list[Path]:
     """The newest checkpoints of a run's other starts than that of ``seed``, those that came furthest."""
-    folders = sorted(path for path in (run / "starts").glob("seed-*") if path.name != f"seed-{seed}")
+    folders = [RunFolder(run).start(other).path for other in _scored_starts(run) if other != seed]
     found = [RunFolder(path).last_checkpoint() for path in folders]
     steps = {path: read_progress(path).step for path in found if path is not None}
     # One that lost early is too young to agree with anything.
     return [path for path, step in steps.items() if step >= 0.8 * max(steps.values())]
+
+
+def _scored_starts(run: Path) -> list[int]:
+    """The seeds of a run's starts that have a score; one that diverged in the first round has none."""
+    plan = run / "starts" / "plan.json"
+    rounds = json.loads(plan.read_text("utf-8"))["rounds"] if plan.exists() else []
+    return sorted(int(seed) for seed in rounds[0]) if rounds else []
 
 
 def write_tensors(file: Path, tensors: State) -> None:

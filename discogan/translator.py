@@ -33,7 +33,7 @@ from discogan.images import (
     unfit_image,
 )
 from discogan.model import DIRECTIONS, Direction, TranslationModel, check_direction, opposite
-from discogan.objectives import build_objective
+from discogan.objectives import Objective, build_objective
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -214,19 +214,32 @@ class Translator:
         """Those that the run has learned; the one that an ONNX file was exported for."""
         if isinstance(self.model, OnnxModel):
             return [self.model.direction]
+        return list(self._objective.directions if self._objective else DIRECTIONS)
+
+    @property
+    def round_trips(self) -> list[Direction]:
+        """Those of the directions whose way back the run has learned as well."""
+        if isinstance(self.model, OnnxModel):
+            return []
+        return list(self._objective.round_trips if self._objective else DIRECTIONS)
+
+    @property
+    def _objective(self) -> Objective | None:
+        """What the run was trained with; ``None`` for one of the user's own, which is not needed to translate."""
         try:
-            return list(build_objective(self.config.objective).directions)
-        except ConfigError:  # An objective of the user's own, which is not needed to translate.
-            return list(DIRECTIONS)
+            return build_objective(self.config.objective)
+        except ConfigError:
+            return None
 
     def _require_learned(self, direction: str, round_trip: bool) -> None:
         """Raises ``ConfigError`` for a direction, or a way back, that the run's objective does not train."""
         check_direction(direction)
         if isinstance(self.model, OnnxModel):
             return  # It says so itself.
-        for way in (direction, opposite(direction)) if round_trip else (direction,):
-            if way not in self.directions:
-                raise ConfigError(f"This run has not learned {way}; its objective trains the other direction alone.")
+        if direction not in self.directions:
+            raise ConfigError(f"This run has not learned {direction}; its objective trains the other direction alone.")
+        if round_trip and direction not in self.round_trips:
+            raise ConfigError("This run has not learned the way back; its objective trains one direction alone.")
 
     @property
     def on_accelerator(self) -> bool:
@@ -295,12 +308,12 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
         return [out]
     plain = [relative.with_suffix("") for _, relative in files]
     # Some file systems know no case, so names that differ in it alone are one.
-    taken = Counter(str(name).casefold() for name in plain)
+    taken = Counter(str(name).lower() for name in plain)
     targets = [
-        out / (f"{relative}.png" if taken[str(name).casefold()] > 1 else f"{name}.png")
+        out / (f"{relative}.png" if taken[str(name).lower()] > 1 else f"{name}.png")
         for name, (_, relative) in zip(plain, files, strict=True)
     ]
-    [(most, count)] = Counter(str(target).casefold() for target in targets).most_common(1)
+    [(most, count)] = Counter(targets).most_common(1)
     if count > 1:
         raise DataError(f"{count} inputs would be written to {most}; rename them, or translate them apart.")
     return targets

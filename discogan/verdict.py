@@ -55,8 +55,9 @@ Made = Mapping[Direction, Tensor]
 class Figures:
     """One direction of a run, measured on the images that it trains on."""
 
-    round_trip: float
-    """Mean L1 of an image and its round trip, over that of two images of the domain: 0 is perfect, 1 is none."""
+    round_trip: float | None
+    """Mean L1 of an image and its round trip, over that of two images of the domain: 0 is perfect, 1 is none; ``None``
+    where the way back is not trained."""
     diversity: float
     """Mean distance of two translations over that of two real images: 0 is collapsed, 1 is right."""
     distribution: float
@@ -69,7 +70,8 @@ class Figures:
     @property
     def score(self) -> float:
         """In [0, 1], higher is better: how much of the other domain's variety arrives, and in the right places."""
-        return max(0.0, 1 - self.distribution) * min(1.0, self.diversity) * max(0.0, 1 - self.round_trip)
+        kept = max(0.0, 1 - (self.round_trip or 0.0))
+        return max(0.0, 1 - self.distribution) * min(1.0, self.diversity) * kept
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,17 @@ class Verdict:
 class Probe:
     """The images of both domains that figures are taken from: at most ``PROBED`` each, the same for every run.
 
-    ``directions`` are those that the run trains: nothing is to be expected of another.
+    ``directions`` and ``round_trips`` are those that the run trains: nothing is to be expected of another.
     """
 
-    def __init__(self, pixels_a: Pixels, pixels_b: Pixels, directions: Sequence[Direction] = DIRECTIONS) -> None:
-        self.directions = directions
+    def __init__(
+        self,
+        pixels_a: Pixels,
+        pixels_b: Pixels,
+        directions: Sequence[Direction] = DIRECTIONS,
+        round_trips: Sequence[Direction] = DIRECTIONS,
+    ) -> None:
+        self.directions, self.round_trips = directions, round_trips
         self.images: dict[Direction, Pixels] = {
             "a_to_b": _drawn(pixels_a),
             "b_to_a": _drawn(pixels_b),
@@ -141,7 +149,7 @@ class Probe:
         original, real = self.small[way], self.small[opposite(way)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
         return Figures(
-            round_trip=round_trip(back, original)["round_trip_l1"] / unrelated,
+            round_trip=round_trip(back, original)["round_trip_l1"] / unrelated if way in self.round_trips else None,
             diversity=diversity(made, real)["diversity"],
             distribution=_distribution(made, real),
             change=round_trip(made, original)["round_trip_l1"] / unrelated,
@@ -190,14 +198,16 @@ def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
         return verdict
     count = scores["images_a"]
     gains = {way: _gain(scores[way], count) for way in verdict.figures}
-    worst = min(gains, key=lambda way: gains[way][0])
+    worst = min(gains, key=lambda way: gains[way][0] / gains[way][1])
     partners = (
         f"{ARROWS[worst]} finds {scores[worst]['top_1']:.1%} of {count} true partners, "
         f"its input {scores[worst]['identity_top_1']:.1%}."
     )
     if any(gain < -ERRORS * error for gain, error in gains.values()):
         return replace(verdict, word="unstable", because=f"{verdict.because} But {partners}")
-    if verdict.word == "unconfirmed" and all(gain >= max(PROVEN, ERRORS * error) for gain, error in gains.values()):
+    if verdict.word == "unconfirmed" and all(
+        gain >= max(PROVEN - 1e-9, ERRORS * error) for gain, error in gains.values()
+    ):
         return replace(verdict, word="found", because=f"True pairs confirm it: {partners}")
     return verdict
 
@@ -250,9 +260,10 @@ def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None
     if found is None:
         if own < GOOD:
             return "unstable", "Its images are not yet those of the other domain, or do not come back."
+        come_back = "" if any(figure.round_trip is None for figure in figures.values()) else " and come back"
         return (
             "unconfirmed",
-            "Its images pass for those of the other domain and come back. So do those of a wrong relation: only true "
+            f"Its images pass for those of the other domain{come_back}. So do those of a wrong relation: only true "
             "pairs, or another start that comes as far, can confirm it (--starts 2).",
         )
     if own < MADE:

@@ -44,6 +44,11 @@ FIGURES = (
 """Behind a verdict."""
 
 
+def figure_text(value: float | None) -> str:
+    """A figure of a verdict; a dash where it says nothing of the run."""
+    return "-" if value is None else f"{value:.2f}"
+
+
 def verdict_name(verdict: Mapping[str, Any]) -> str:
     """A verdict's word as it is said: what is found, or unconfirmed, is the relation."""
     word = str(verdict["word"])

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import signal
 
 import pytest
 
@@ -31,7 +33,10 @@ def test_rounds_halve_and_cost_what_exploring_may(starts, counts):
 
 class Rounds(Observer):
     def __init__(self):
-        self.scores = []
+        self.scores, self.alarms = [], []
+
+    def on_alarm(self, alarm):
+        self.alarms.append(alarm)
 
     def on_round(self, scores):
         self.scores.append(dict(scores))
@@ -98,6 +103,18 @@ def test_resuming_a_choice_heeds_what_is_changed(domains, tmp_path):
     assert abs(spent - 20) <= 2
 
 
+class StopAtSamples(Observer):
+    def on_samples(self, path, step):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_at_the_end_of_a_start_stops_the_others_too(domains, tmp_path):
+    outcome = api.train(*domains, out=tmp_path / "run", observer=StopAtSamples(), **OPTIONS)
+    assert (outcome.ended, outcome.signal) == ("interrupted", signal.SIGINT)
+    assert [path.name for path in (tmp_path / "run" / "starts").glob("seed-*")] == ["seed-0"]
+    assert resume(tmp_path / "run").ended == "budget"
+
+
 def diverge(monkeypatch, *seeds):
     """Let the starts of some seeds diverge at their second step."""
     step = Trainer.train_step
@@ -116,6 +133,9 @@ def test_a_start_that_diverges_loses_and_the_others_go_on(domains, tmp_path, mon
     assert api.train(*domains, out=tmp_path / "run", observer=observer, **OPTIONS).ended == "budget"
     assert [scores.keys() for scores in observer.scores] == [{"1"}, {"1"}]
     assert RunFolder(tmp_path / "run").describe()["config"]["seed"] == 1
+    said = [alarm.message for alarm in observer.alarms if alarm.kind == "divergence"]
+    assert [message[:6] for message in said] == ["Seed 0", "Seed 2"]
+    assert witnesses(tmp_path / "run", 1) == []
 
 
 def test_starts_that_all_diverge_say_so(domains, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from PIL import Image
 
 import discogan
 from discogan import api
-from discogan.cli.console import print_scores
+from discogan.cli.console import print_scores, print_verdict
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.translator import Translator, input_files, target_paths
 from tests.conftest import SMALL, write_images
@@ -135,8 +135,8 @@ def test_names_that_differ_in_suffix_alone_do_not_collide(tmp_path):
 
 
 def test_names_that_differ_in_case_alone_do_not_collide_either(tmp_path):
-    files = [(Path(name), Path(name)) for name in ("a.png", "A.jpg", "b.png")]
-    assert [path.name for path in target_paths(files, tmp_path)] == ["a.png.png", "A.jpg.png", "b.png"]
+    files = [(Path(name), Path(name)) for name in ("a.png", "A.jpg", "A.png", "b.png")]
+    assert [path.name for path in target_paths(files, tmp_path)] == ["a.png.png", "A.jpg.png", "A.png.png", "b.png"]
 
 
 def test_results_of_one_name_are_refused(tmp_path):
@@ -152,11 +152,21 @@ def test_a_direction_that_was_not_learned_is_refused(domains, tmp_path):
     assert translator.directions == ["a_to_b"]
     assert translator.translate(image, "a_to_b").size == (32, 32)
     for direction, round_trip in (("b_to_a", False), ("a_to_b", True)):
-        with pytest.raises(ConfigError, match="has not learned b_to_a"):
+        with pytest.raises(ConfigError, match=r"has not learned (b_to_a|the way back)"):
             translator.translate(image, direction, round_trip=round_trip)
     with pytest.raises(ConfigError, match="has not learned b_to_a"):
         translator.translate_files(domains[1], tmp_path / "out", "b_to_a")
     scores = discogan.evaluate(tmp_path / "run")
     assert "b_to_a" not in scores
     assert "round_trip_l1" not in scores["a_to_b"]
+    assert scores["verdict"]["figures"]["a_to_b"]["round_trip"] is None
     print_scores(scores)
+    print_verdict(scores["verdict"])
+
+
+def test_a_way_back_that_is_only_a_check_is_still_one(domains, tmp_path):
+    api.train(*domains, out=tmp_path / "run", preset="recon_gan", image_size=32, steps=2, settings=SMALL)
+    translator = discogan.load(tmp_path / "run")
+    assert (translator.directions, translator.round_trips) == (["a_to_b"], ["a_to_b"])
+    assert translator.translate(Image.new("RGB", (32, 32)), "a_to_b", round_trip=True).size == (32, 32)
+    assert discogan.evaluate(tmp_path / "run")["a_to_b"]["round_trip_l1"] > 0

@@ -121,6 +121,14 @@ def test_true_pairs_speak_against_what_does_worse_than_its_input(probe):
     assert with_pairs(found, pair_scores(0.4, (0.35, 0.41))) == found
 
 
+def test_true_pairs_cite_the_direction_that_speaks(probe):
+    found, scores = verdict_of(probe, Translator(invert)), pair_scores(0.5, (0.6, 0), count=100)
+    scores["b_to_a"] |= {"top_1": 0.0, "identity_top_1": 0.2}
+    doubted = with_pairs(found, scores)
+    assert doubted.word == "unstable"
+    assert "B to A finds 0.0%" in doubted.because
+
+
 def test_true_pairs_confirm_what_does_much_better_than_its_input(probe):
     alone = verdict_of(probe, Translator(invert))
     assert with_pairs(alone, pair_scores(0.4, (0.1, 0.35))).word == "unconfirmed"
@@ -144,6 +152,16 @@ def test_starts_that_agree_on_images_that_are_poor_are_unconfirmed(probe):
     assert 0.4 <= verdict.score < 0.5
     assert verdict.word == "unconfirmed"
     assert "longer" in verdict.because
+
+
+def test_a_way_back_that_is_not_trained_is_not_counted():
+    grey = Translator(invert, lambda pixels: 0 * pixels + 127)
+    one_way = Probe(images(seed=0), invert(images(seed=1)), ("a_to_b",), ())
+    verdict = verdict_of(one_way, grey)
+    assert verdict.figures["a_to_b"].round_trip is None
+    assert verdict.score > 0.7
+    assert verdict.word == "unconfirmed"
+    assert "come back" not in verdict.because
 
 
 def test_a_copy_is_called_one(probe):

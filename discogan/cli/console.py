@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from discogan.wording import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, verdict_name
+from discogan.wording import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, figure_text, verdict_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -91,7 +91,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 def print_verdict(verdict: Mapping[str, Any]) -> None:
     """What can be said of a relation without pairs, and the figures behind it."""
     figures = verdict["figures"]
-    rows = [[label, *(f"{figures[way][key]:.2f}" for way in figures)] for label, key in FIGURES]
+    rows = [[label, *(figure_text(figures[way][key]) for way in figures)] for label, key in FIGURES]
     if verdict["held_out_anchors"] is not None:
         count, found = verdict["held_out_anchors"], verdict["anchors_found"]
         rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])

@@ -58,7 +58,9 @@ def serve(
 
     _check_free(host, port)
     served = load_served(runs, match_a, match_b, device, examples)
-    limits = Limits(int(max_megabytes * 1e6), int(max_megapixels * 1e6), max_waiting, max_batch, seconds)
+    most_bytes = int(max_megabytes * 1e6)
+    held = max(Limits.max_held, most_bytes)
+    limits = Limits(most_bytes, int(max_megapixels * 1e6), max_waiting, max_batch, seconds, held)
     say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
     most = 2 * max_waiting + 64  # Connections, of which some only ask for the page or wait for their upload.
     uvicorn.run(create_app(served, limits), host=host, port=port, log_level="warning", limit_concurrency=most)

@@ -76,11 +76,11 @@ def evaluate(
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
     }
-    directions = build_objective(config.objective).directions
-    for direction in directions:
+    objective = build_objective(config.objective)
+    for direction in objective.directions:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
         scores[direction] = score_direction(model, source, target, direction, paired)
-        if opposite(direction) not in directions:
+        if direction not in objective.round_trips:
             del scores[direction]["round_trip_l1"]  # The way back is not trained.
         if metrics:
             images, weights = as_unit(model.translate_pixels(source, direction)), inception_weights
@@ -109,14 +109,13 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
     device = next(model.parameters()).device
     pixels_a, pixels_b = (store.pixels for store in open_domains(config))
-    probe = Probe(pixels_a, pixels_b, build_objective(config.objective).directions)
-    others = {}
+    objective = build_objective(config.objective)
+    probe = Probe(pixels_a, pixels_b, objective.directions, objective.round_trips)
+    others: dict[int, TranslationModel] = {}
     for path in against:
         other, settings = load_model(path, device)
         _require_another_start(path, settings, run, config)
-        if settings.seed in others:
-            raise DataError(f"{path} is of a seed that was given already, {settings.seed}; give each start once.")
-        others[settings.seed] = other
+        others.setdefault(settings.seed, other)  # Another run of one seed is no further start.
     for path in witnesses(run, config.seed):
         other, settings = load_model(path, device)
         others.setdefault(settings.seed, other)

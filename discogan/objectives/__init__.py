@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from discogan.config import Table
-from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel
+from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel, opposite
 from discogan.registry import OBJECTIVES
 
 Terms = dict[str, Tensor]
@@ -23,6 +23,11 @@ class Objective(ABC):
     def directions(self) -> Sequence[Direction]:
         """The translations that it trains."""
         return DIRECTIONS
+
+    @property
+    def round_trips(self) -> Sequence[Direction]:
+        """Those of them whose way back is trained as well."""
+        return [way for way in self.directions if opposite(way) in self.directions]
 
     @abstractmethod
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

@@ -37,6 +37,10 @@ class Official(Objective):
     def directions(self) -> Sequence[Direction]:
         return DIRECTIONS if self.model == "discogan" else DIRECTIONS[:1]
 
+    @property
+    def round_trips(self) -> Sequence[Direction]:
+        return () if self.model == "gan" else self.directions
+
     def steps_discriminators(self, step: int) -> bool:
         return step % 3 == 0
 

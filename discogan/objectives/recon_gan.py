@@ -23,6 +23,10 @@ class ReconGAN(Objective):
     def directions(self) -> tuple[Direction]:
         return ("a_to_b",)
 
+    @property
+    def round_trips(self) -> tuple[Direction]:
+        return ("a_to_b",)
+
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         return {
             "adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits),

@@ -28,7 +28,7 @@ def series(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Series
     """The lines called ``names`` from records that have a step."""
     lines = {}
     for name in names:
-        points = [(record["step"], record[name]) for record in records if name in record]
+        points = [(record["step"], record[name]) for record in records if record.get(name) is not None]
         if points:
             steps, values = zip(*points, strict=True)
             lines[name.replace("_to_", "→").replace("_", " ")] = (steps, values)

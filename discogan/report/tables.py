@@ -7,7 +7,7 @@ from typing import Any
 
 from discogan.report.summary import Summary
 from discogan.verdict import ARROWS
-from discogan.wording import FIGURES, SCORES, verdict_name
+from discogan.wording import FIGURES, SCORES, figure_text, verdict_name
 
 Row = list[str]
 
@@ -30,7 +30,7 @@ def figure_rows(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
         return []
     ways = list(figures)
     header = ["", *(ARROWS[way] for way in ways)]  # type: ignore[index]
-    return [header, *([label, *(f"{figures[way][key]:.2f}" for way in ways)] for label, key in FIGURES)]
+    return [header, *([label, *(figure_text(figures[way][key]) for way in ways)] for label, key in FIGURES)]
 
 
 def score_rows(evaluation: Mapping[str, Any] | None) -> list[Row]:

@@ -25,6 +25,7 @@ from discogan.files import write_json
 from discogan.objectives import build_objective
 from discogan.training.data import TrainingData
 from discogan.training.observer import Observer, Outcome
+from discogan.training.watch import Alarm
 from discogan.verdict import Probe, accord, judge
 
 EXPLORED = 0.4
@@ -63,7 +64,8 @@ def choose_start(
     config = Config.from_dict(description["config"])
     if not is_choosing(run):
         _write_plan(run, description, [])
-    probe = Probe(data.a.pixels, data.b.pixels, build_objective(config.objective).directions)
+    objective = build_objective(config.objective)
+    probe = Probe(data.a.pixels, data.b.pixels, objective.directions, objective.round_trips)
     scored = read_plan(run)["rounds"]
     left = [config.seed + number for number in range(config.training.starts)]
     share = 0.0
@@ -101,12 +103,13 @@ def _train_round(
         folder.create({**description, "config": own.to_dict()})
         try:
             outcome = Trainer(own, folder, data, observer).fit()
-        except DivergedError:
+        except DivergedError as error:
             if seed == seeds[-1] and not sound:
                 raise
+            observer.on_alarm(Alarm("divergence", f"Seed {seed} does not go on: {error.args[0].partition(';')[0]}."))
             continue
-        if outcome.ended == "interrupted":
-            return replace(outcome, run=run.path)
+        if outcome.ended == "interrupted" or outcome.signal:
+            return replace(outcome, ended="interrupted", run=run.path)
         sound.append(seed)
     return sound
 

@@ -42,7 +42,8 @@ class Trainer:
         self._pending: list[tuple[int, Terms]] = []
         self._restore()
         self.log = MetricsLog(run.metrics, self.progress.step)
-        self.probe = Probe(data.a.pixels, data.b.pixels, self.learner.objective.directions)
+        objective = self.learner.objective
+        self.probe = Probe(data.a.pixels, data.b.pixels, objective.directions, objective.round_trips)
         self.scores = MetricsLog(run.scores, self.progress.step)
         self.watch = Watch(read_metrics(run.scores))
 

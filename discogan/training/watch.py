@@ -34,7 +34,7 @@ class Alarm:
     """Something that goes wrong, and its cure."""
 
     kind: str
-    """few, collapse, domination, stall or crowd."""
+    """few, collapse, domination, stall, crowd or divergence."""
     message: str
 
 
@@ -109,7 +109,7 @@ class Watch:
         """The latest look that had a better score, or lost less in round trips, than all before it."""
         gained, best, least = self._looks[0], -1.0, math.inf
         for look in self._looks:
-            lost = sum(look[f"{way}_round_trip"] for way in self._directions())
+            lost = sum(look[f"{way}_round_trip"] or 0.0 for way in self._directions())
             if look["score"] > best or lost < GAINED * least:
                 gained, best, least = look, max(best, look["score"]), min(least, lost)
         return gained

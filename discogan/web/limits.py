@@ -37,8 +37,9 @@ class Limits:
     """Bytes of all uploads in memory at once, finished or not; one more is told to come back later (503)."""
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "max_batch", "max_held"):
+        for name in ("max_bytes", "max_pixels", "max_batch"):
             require(name, getattr(self, name), at_least=1)
+        require("max_held", self.max_held, at_least=self.max_bytes)
         require("max_waiting", self.max_waiting, at_least=0)
         require("seconds", self.seconds, at_least=0.001)
 

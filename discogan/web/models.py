@@ -44,7 +44,7 @@ class Served:
             "preset": self.translator.config.preset,
             "image_size": data.image_size,
             "directions": list(self.directions),
-            "round_trips": len(self.directions) == 2,
+            "round_trips": set(self.directions) == set(self.translator.round_trips),
             "verdict": self.verdict,
             "examples": {way: len(images) for way, images in self.examples.items()},
             "matches": [way for way in self.directions if way in self.counterparts],

@@ -81,7 +81,7 @@ class Service:
 
     async def translate(self, chosen: Served, direction: Way, pixels: Pixels, round_trip: bool = False) -> Pixels:
         """uint8 (H, W, C) translated, in a batch with others; 404 where there is no way back, 504 after too long."""
-        if round_trip and len(chosen.directions) < 2:
+        if round_trip and direction not in chosen.translator.round_trips:
             raise HTTPException(404, f"{chosen.name} translates one way, so there is no round trip.")
         try:
             async with asyncio.timeout(self.limits.seconds):

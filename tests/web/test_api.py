@@ -123,10 +123,11 @@ def test_when_too_many_wait_the_next_is_told_when_to_come_back(served):
 
 
 def test_uploads_share_so_much_memory_and_give_it_back(served):
-    app = create_app(served, Limits(max_held=2000))
+    app = create_app(served, Limits(max_bytes=2000, max_held=2000))
     with TestClient(app) as client:
         assert client.post(TRANSLATE, content=bytes(1500)).status_code == 415
-        assert client.post(TRANSLATE, content=png()).status_code == 200
+        for _ in range(12):
+            assert client.post(TRANSLATE, files={"image": ("a.png", png())}).status_code == 200
         room = app.state.service._uploads
         with room.share() as take:
             take(1990)
@@ -220,6 +221,8 @@ def test_limits_of_nothing_are_refused():
         Limits(max_batch=0)
     with pytest.raises(ConfigError, match="max_waiting must be at least 0"):
         Limits(max_waiting=-1)
+    with pytest.raises(ConfigError, match="max_held must be at least 5000"):
+        Limits(max_bytes=5000, max_held=2000)
     with pytest.raises(ConfigError, match="seconds"):
         Limits(seconds=0)
 
