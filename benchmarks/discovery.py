@@ -314,8 +314,10 @@ def by_word(rows: list[Row]) -> Iterator[str]:
 
 
 def rank_with_truth(values: list[float], rows: list[Row]) -> str:
-    """Spearman's rank correlation of the values with the rows' true top-1."""
-    return f"{spearmanr(values, [true_top_1(row) for row in rows]).statistic:.2f}" if len(rows) > 2 else "-"
+    """Spearman's rank correlation of the values with the rows' true top-1; a dash where there are no ranks."""
+    if len(set(values)) < 3:
+        return "-"
+    return f"{spearmanr(values, [true_top_1(row) for row in rows]).statistic:.2f}"
 
 
 def true_top_1(row: Row) -> float:
