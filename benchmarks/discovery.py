@@ -48,7 +48,9 @@ STUDIES = {
     "discovery": [
         "--tasks emoji icons --seeds 5",
         "--tasks hands car2car car2chair --seeds 10",
-        "--tasks hands emoji icons car2car car2chair --presets official discogan cyclegan --seeds 1",
+        "--tasks hands emoji icons --presets official discogan cyclegan --seeds 1",
+        "--tasks car2car --presets official discogan cyclegan --seeds 5",
+        "--tasks car2chair --presets official discogan cyclegan --seeds 3",
     ],
     "generators": [
         f"--tasks {tasks} --seeds {seeds} {BEFORE} {generator}"
