@@ -61,6 +61,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.scores = self.path / "scores.jsonl"
         self.verdict = self.path / "verdict.json"
+        self.plan = self.path / "starts" / "plan.json"
         self.evaluation = self.path / "evaluation.json"
         self.report = self.path / "report.html"
 
@@ -183,7 +184,7 @@ def witnesses(run: Path, seed: int) -> list[Path]:
 
 def _scored_starts(run: Path) -> list[int]:
     """The seeds of a run's starts that have a score; one that diverged in the first round has none."""
-    plan = run / "starts" / "plan.json"
+    plan = RunFolder(run).plan
     rounds = json.loads(plan.read_text("utf-8"))["rounds"] if plan.exists() else []
     return sorted(int(seed) for seed in rounds[0]) if rounds else []
 

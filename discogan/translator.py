@@ -33,7 +33,7 @@ from discogan.images import (
     unfit_image,
 )
 from discogan.model import DIRECTIONS, Direction, TranslationModel, check_direction, opposite
-from discogan.objectives import Objective, build_objective
+from discogan.objectives import build_objective
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -69,6 +69,7 @@ class Translator:
     def __init__(self, model: PixelModel, config: Config) -> None:
         self.model = model
         self.config = config
+        self.directions, self.round_trips = _learned(model, config)
         self._turn = Lock()
 
     @classmethod
@@ -209,28 +210,6 @@ class Translator:
         with self._turn if self.on_accelerator else nullcontext():
             return self.translate_pixels(pixels, direction, round_trip)
 
-    @property
-    def directions(self) -> list[Direction]:
-        """Those that the run has learned; the one that an ONNX file was exported for."""
-        if isinstance(self.model, OnnxModel):
-            return [self.model.direction]
-        return list(self._objective.directions if self._objective else DIRECTIONS)
-
-    @property
-    def round_trips(self) -> list[Direction]:
-        """Those of the directions whose way back the run has learned as well."""
-        if isinstance(self.model, OnnxModel):
-            return []
-        return list(self._objective.round_trips if self._objective else DIRECTIONS)
-
-    @property
-    def _objective(self) -> Objective | None:
-        """What the run was trained with; ``None`` for one of the user's own, which is not needed to translate."""
-        try:
-            return build_objective(self.config.objective)
-        except ConfigError:
-            return None
-
     def _require_learned(self, direction: str, round_trip: bool) -> None:
         """Raises ``ConfigError`` for a direction, or a way back, that the run's objective does not train."""
         check_direction(direction)
@@ -261,6 +240,20 @@ class Translator:
         """A translation, uint8 (H, W, C), as an image; at the (width, height) that its input had, where given."""
         image = from_pixels(pixels)
         return unfit_image(image, size, self.config.data.fit) if size else image
+
+
+def _learned(model: PixelModel, config: Config) -> tuple[Sequence[Direction], Sequence[Direction]]:
+    """The directions that a run has learned, and those of them whose way back it has learned as well.
+
+    An ONNX file has the one direction that it was exported for.
+    """
+    if isinstance(model, OnnxModel):
+        return [model.direction], []
+    try:
+        objective = build_objective(config.objective)
+    except ConfigError:  # One of the user's own, which is not needed to translate.
+        return DIRECTIONS, DIRECTIONS
+    return objective.directions, objective.round_trips
 
 
 def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator, str]]) -> list[list[Image.Image]]:

@@ -135,21 +135,24 @@ class Probe:
     def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
         """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
         translated = {way: model.translate_pixels(self.images[way], way) for way in self.directions}
-        back = {way: model.translate_pixels(translated[way], opposite(way)) for way in self.directions}
+        back = {way: model.translate_pixels(translated[way], opposite(way)) for way in self.round_trips}
         made = {way: _small(pixels) for way, pixels in translated.items()}
         figures = {
             way: self._figures(
-                way, made[way], _small(back[way]), _judged(model, way, self.images[opposite(way)], translated[way])
+                way,
+                made[way],
+                _small(back[way]) if way in back else None,
+                _judged(model, way, self.images[opposite(way)], translated[way]),
             )
             for way in self.directions
         }
         return figures, made
 
-    def _figures(self, way: Direction, made: Tensor, back: Tensor, judged: float) -> Figures:
+    def _figures(self, way: Direction, made: Tensor, back: Tensor | None, judged: float) -> Figures:
         original, real = self.small[way], self.small[opposite(way)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
         return Figures(
-            round_trip=round_trip(back, original)["round_trip_l1"] / unrelated if way in self.round_trips else None,
+            round_trip=None if back is None else round_trip(back, original)["round_trip_l1"] / unrelated,
             diversity=diversity(made, real)["diversity"],
             distribution=_distribution(made, real),
             change=round_trip(made, original)["round_trip_l1"] / unrelated,
@@ -164,7 +167,7 @@ def examine(model: TranslationModel, probe: Probe, others: Iterable[TranslationM
     """
     figures, made = probe.measure(model)
     asked = [probe.measure(other) for other in others]
-    witnesses = [made for figures, made in asked if _score(figures) >= MADE]
+    witnesses = [made for figures, made in asked if worse_score(figures) >= MADE]
     verdict = judge(figures, accord(made, witnesses))
     if len(witnesses) == len(asked):
         return verdict
@@ -240,14 +243,14 @@ def accord(made: Made, others: Sequence[Made]) -> Accord | None:
 
 def judge(figures: Mapping[Direction, Figures], found: Accord | None) -> Verdict:
     """The verdict that the figures allow, the plainest failure first."""
-    own = _score(figures)
+    own = worse_score(figures)
     word, because = _word(figures, own, found)
     score = own * max(found.agreement, found.under_symmetry) if found else own
     return Verdict(word, because, score, figures, found)
 
 
-def _score(figures: Mapping[Direction, Figures]) -> float:
-    """The worse direction's."""
+def worse_score(figures: Mapping[Direction, Figures]) -> float:
+    """The score of the worse direction."""
     return min(figure.score for figure in figures.values())
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,7 +29,6 @@ from discogan.verdict import Probe, accord, judge
 
 EXPLORED = 0.4
 """Share of the budget that choosing may cost."""
-PLAN = Path("starts") / "plan.json"
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def _promote(run: RunFolder, winner: RunFolder) -> None:
 
 def is_choosing(run: RunFolder) -> bool:
     """Whether several starts were begun in this folder."""
-    return (run.path / PLAN).exists()
+    return run.plan.exists()
 
 
 def change_plan(run: RunFolder, description: dict[str, Any]) -> None:
@@ -164,10 +162,10 @@ def read_plan(run: RunFolder) -> dict[str, Any]:
 
     A start that diverged in a round has no score there, and does not go on.
     """
-    plan: dict[str, Any] = json.loads((run.path / PLAN).read_text("utf-8"))
+    plan: dict[str, Any] = json.loads(run.plan.read_text("utf-8"))
     return plan
 
 
 def _write_plan(run: RunFolder, description: dict[str, Any], rounds: list[dict[str, float]]) -> None:
-    (run.path / PLAN).parent.mkdir(exist_ok=True)
-    write_json(run.path / PLAN, {**description, "rounds": rounds})
+    run.plan.parent.mkdir(exist_ok=True)
+    write_json(run.plan, {**description, "rounds": rounds})

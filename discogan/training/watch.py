@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from discogan.model import Direction
 from discogan.tracking import Record
-from discogan.verdict import ARROWS, COLLAPSED, MADE, Figures
+from discogan.verdict import ARROWS, COLLAPSED, MADE, Figures, worse_score
 
 EARLY = 0.2
 """Share of the budget before which nothing alarms: every run begins collapsed and with a lost discriminator."""
@@ -148,6 +148,6 @@ def score_record(step: int, fraction: float, figures: Mapping[Direction, Figures
     return {
         "step": step,
         "fraction": fraction,
-        "score": min(figure.score for figure in figures.values()),
+        "score": worse_score(figures),
         **{f"{way}_{name}": value for way, figure in figures.items() for name, value in asdict(figure).items()},
     }

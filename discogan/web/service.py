@@ -48,8 +48,8 @@ class Service:
             workers=1 if accelerated else os.cpu_count() or 1,
             on_thread=None if accelerated else lambda: torch.set_num_threads(1),
         )
-        # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
         self._uploads = Room(limits.max_held)
+        # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
