@@ -18,6 +18,7 @@ from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
+from discogan.images import Pixels
 from discogan.model import TranslationModel, opposite
 from discogan.objectives import build_objective
 from discogan.pages import render
@@ -108,33 +109,40 @@ def _domain(summary: Summary, domain: str, store: ImageStore | None) -> dict[str
 
 
 def _grids(summary: Summary, model: TranslationModel, stores: Sequence[ImageStore | None]) -> list[Grid]:
+    objective = build_objective(summary.config.objective)
     grids = []
-    for direction in build_objective(summary.config.objective).directions:
+    for direction in objective.directions:
         store = stores["ab".index(direction[0])]
         if store is not None:
-            grids.append(_grid(model, store, direction))
+            grids.append(_grid(model, store, direction, direction in objective.round_trips))
     return grids
 
 
-def _grid(model: TranslationModel, store: ImageStore, direction: str) -> Grid:
-    """Translations of evenly spread images, and the round trips that lose least and most."""
-    rows = spread(len(store), RANKED)
+def _grid(model: TranslationModel, store: ImageStore, direction: str, way_back: bool) -> Grid:
+    """Translations of evenly spread images, and the round trips that lose least and most where there is a way back."""
+    rows = spread(len(store), RANKED if way_back else SHOWN)
     there = model.translate_pixels(store.pixels[rows], direction)
-    back = model.translate_pixels(there, opposite(direction))
-    lost = np.abs(store.pixels[rows].astype(np.float32) - back).mean((1, 2, 3)) / 255
     source, target = direction[0].upper(), direction[-1].upper()
 
-    def trip(place: int, note: str = "") -> Trip:
+    def trip(place: int, back: Pixels | None = None, note: str = "") -> Trip:
         name = store.names[rows[place]]
-        shown = ((store.pixels[rows[place]], f"{source}: {name}"), (there[place], f"{name} translated to {target}"))
-        images = [picture(pixels, alt) for pixels, alt in (*shown, (back[place], f"{name} there and back"))]
+        images = [
+            picture(store.pixels[rows[place]], f"{source}: {name}"),
+            picture(there[place], f"{name} translated to {target}"),
+            *([] if back is None else [picture(back[place], f"{name} there and back")]),
+        ]
         return Trip(images, note or name)
 
+    if not way_back:
+        return Grid(f"{source} → {target}", [trip(place) for place in range(len(rows))], [], [])
+    back = model.translate_pixels(there, opposite(direction))
+    lost = np.abs(store.pixels[rows].astype(np.float32) - back).mean((1, 2, 3)) / 255
     order = np.argsort(lost)
     best, worst = (
-        [trip(place, f"L1 {lost[place]:.3f}") for place in part] for part in (order[:EXTREMES], order[::-1][:EXTREMES])
+        [trip(place, back, f"L1 {lost[place]:.3f}") for place in part]
+        for part in (order[:EXTREMES], order[::-1][:EXTREMES])
     )
-    trips = [trip(place) for place in spread(len(rows), SHOWN)]
+    trips = [trip(place, back) for place in spread(len(rows), SHOWN)]
     return Grid(f"{source} → {target} → {source}", trips, best, worst)
 
 

@@ -191,6 +191,15 @@ def test_a_curve_of_one_point_is_not_drawn():
     assert "currentColor" in curves({"two": ([1, 2], [2.0, 3.0])}, "label")
 
 
+def test_a_way_back_that_is_not_trained_is_not_shown(domains, tmp_path):
+    train(*domains, out=tmp_path / "run", preset="gan", image_size=32, steps=2, settings=SMALL)
+    text = read(write_report(tmp_path / "run")).text
+    assert "A → B" in text
+    assert "A → B → A" not in text
+    assert "round trips" not in text.partition("While it trained")[0]
+    assert "Least lost" not in text
+
+
 def test_names_in_a_legend_are_no_formulas():
     svg = curves({r"_a$\frac$": ([1, 2], [2.0, 3.0])}, "label")
     assert r"_a$\frac$" in svg
