@@ -121,9 +121,6 @@ RULES = (
     Rule(r"beside", "next to / compared with"),
     Rule(r"the whole of|(is|are|left) whole", "all of / complete"),
     Rule(r"a touch(?= (above|below|more|less|better|worse)|[.,;:]|$)", "slightly"),
-    Rule(
-        r"(above|below) the bar|(miss|pass|reach|clear)(es|ed)? (the|its|their|that) (\S+ )?bar", "target / threshold"
-    ),
     Rule(r"a wish", "a request"),
     Rule(r"(?<!you\s)(?<!user\s)(?<!users\s)wants?", "needs / requires"),
     # Who does what: riddles and passives without an actor.
@@ -158,7 +155,7 @@ RULES = (
     Rule(r"comes? (as|that|so) far", "has learned as much"),
     Rule(r"so many", "at most N / this number of"),
     Rule(
-        r"(?<!there\s)(is|are|was|were) no "
+        r"(?<!there\s)(?<!\d\s)(is|are|was|were) no "
         r"(?!(longer|more|less|better|worse|nearer|fewer|further|different|data|need)\b)\w+",
         "is not a / there is no",
     ),
@@ -186,7 +183,6 @@ RULES = (
     Rule(r"loses alone|waits? for (company|each other)|none waits|harms? nothing|nothing ties", "say what happens"),
     Rule(r"discriminators? (that |which )?wins?|wins every", "dominates"),
     Rule(r"too kind|kinder|kindest", "too lenient"),
-    Rule(r"suffers?", "say which value falls"),
     Rule(r"(that|it|what) lives", "is running"),
     Rule(r"(its|their) turn", "queued"),
     Rule(r"last word|verdict's word", "label"),
@@ -448,11 +444,15 @@ def take_out_code(lines: Lines) -> tuple[Lines, list[Block]]:
     kept: Lines = []
     blocks: list[Block] = []
     fence = ""
-    in_math = in_reference = False
+    in_math = in_reference = in_list = False
+    may_be_indented_code = True
     for number, line in lines:
         stripped = line.strip()
         opening = FENCE.match(stripped)
         is_text = False
+        is_indented = line.startswith("    ")
+        if stripped and not is_indented:
+            in_list = bool(LIST_ITEM.match(stripped) or ADMONITION.fullmatch(stripped))
         if fence:
             if opening and opening.group(1).startswith(fence):
                 fence = ""
@@ -464,9 +464,13 @@ def take_out_code(lines: Lines) -> tuple[Lines, list[Block]]:
             in_math ^= stripped.count("$$") % 2 == 1
         elif stripped.startswith(":::"):
             in_reference = True
-        elif not (in_reference and line.startswith("    ")):
-            in_reference = False
+        elif is_indented and may_be_indented_code and not in_list:
+            if not in_reference:
+                blocks += code_blocks(number, stripped)
+        else:
+            in_reference = in_reference and not stripped
             is_text = True
+        may_be_indented_code = not is_text or not stripped
         kept.append((number, line if is_text else ""))
     return kept, blocks
 

@@ -169,6 +169,11 @@ def test_code_is_skipped_but_its_comments_are_read(tmp_path):
     assert [line for line, _ in problems(tmp_path, "page.md", text)] == [3]
 
 
+def test_indented_code_is_skipped_but_indented_text_of_a_list_is_read(tmp_path):
+    text = "::: discogan.anew\n    options: {anew: true}\n\nText:\n\n    write anew\n\n- item\n\n    Write anew.\n"
+    assert [line for line, _ in problems(tmp_path, "page.md", text)] == [10]
+
+
 def test_old_flags_are_found_in_code_except_in_the_changelog(tmp_path):
     text = "```\ndiscogan train a b --starts 4\n```\n"
     assert [line for line, _ in problems(tmp_path, "page.md", text)] == [2]
