@@ -31,16 +31,19 @@ from scipy.stats import spearmanr
 from discogan.config import load_config
 from discogan.devices import describe_machine
 from discogan.objectives import build_objective
-from discogan.tracking import read_metrics
+from discogan.run_folder import read_records
 from tasks import TASKS, prepare
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
-RESULTS = DOCUMENT.with_suffix("")
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS / "results"
 CORES = 2
 WRITING = Lock()
 WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
 
+HEADLINE_PRESETS = ("modern", "cyclegan", "official", "discogan")
+RENAMED_SETTINGS = {"training.seeds_tried": "training.seeds_tried"}
+"""Settings that older rows hold under an earlier name."""
 SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
 BEFORE = "--set objective.gamma=20.0 --set training.decay_steps=300"
 """What the default had from 64 px on until the study of the penalty."""
@@ -79,7 +82,7 @@ STUDIES = {
     ]
     + [f"--tasks car2chair --seeds 2 --set objective.gamma={gamma}" for gamma in (0.5, 50.0, 500.0)],
     "verdict": [
-        f"--tasks hands_small icons_small emoji_small --set training.starts=2 {runs}"
+        f"--tasks hands_small icons_small emoji_small --set training.seeds_tried=2 {runs}"
         for runs in (
             "--seeds 2 --minutes 0.05",
             "--seeds 2 --minutes 0.2",
@@ -91,11 +94,11 @@ STUDIES = {
             f"--seeds 1 --minutes 0.4 --presets official {SMALL}",
         )
     ],
-    "starts": [
+    "seeds_tried": [
         "--tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
-        "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.starts=4",
-        "--tasks hands --seeds 1 --set training.starts=4",
-        "--tasks emoji --seeds 1 --first-seed 3 --set training.starts=4",
+        "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.seeds_tried=4",
+        "--tasks hands --seeds 1 --set training.seeds_tried=4",
+        "--tasks emoji --seeds 1 --first-seed 3 --set training.seeds_tried=4",
     ],
     "anchors": ["--tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"],
     "small_data": [
@@ -103,7 +106,7 @@ STUDIES = {
         for limit in ("", *(f"--set data.limit={count}" for count in (50, 100, 200, 400)))
     ],
 }
-"""What is run for each section of docs/results.md."""
+"""The runs of each study; the tables are in the pages docs/results*.md and docs/lab-notes.md."""
 
 
 def main() -> None:
@@ -115,26 +118,32 @@ def main() -> None:
     if arguments.command == "study":
         for line in STUDIES[arguments.study]:
             grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
-    print(TABLES.get(arguments.study, table)(read_metrics(file)))
+    print(TABLES.get(arguments.study, table)(read_records(file)))
     write_tables()
 
 
 def write_tables() -> None:
-    """Put the tables of what was run into docs/results.md, each between its marks."""
-    text = DOCUMENT.read_text()
+    """Write each study's tables between their marks, in every page of docs that has the marks."""
+    tables = {}
     for study in STUDIES:
-        rows = read_metrics(RESULTS / f"{study}.jsonl")
-        if not rows:
-            continue
-        made = f"<!-- study {study} -->\n\n{TABLES.get(study, table)(rows)}\n\n<!-- end -->"
-        text = re.sub(rf"<!-- study {study} -->.*?<!-- end -->", lambda _, made=made: made, text, flags=re.DOTALL)
-    DOCUMENT.write_text(text)
+        rows = read_records(RESULTS / f"{study}.jsonl")
+        if rows:
+            tables[f"study {study}"] = TABLES.get(study, table)(rows)
+        if rows and study == "discovery":
+            tables[f"headline {study}"] = headline(rows)
+    for page in DOCS.glob("*.md"):
+        before = text = page.read_text()
+        for mark, lines in tables.items():
+            block = f"<!-- {mark} -->\n\n{lines}\n\n<!-- end -->"
+            text = re.sub(rf"<!-- {mark} -->.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)
+        if text != before:
+            page.write_text(text)
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    study = commands.add_parser("study", help="run a section of docs/results.md")
+    study = commands.add_parser("study", help="run one study")
     study.add_argument("data", type=Path)
     study.add_argument("study", choices=STUDIES)
     run = commands.add_parser("run", help="run a grid of your own")
@@ -155,7 +164,7 @@ def make_parser() -> argparse.ArgumentParser:
 def grid(arguments: argparse.Namespace, results: Path) -> None:
     """Run what is not among the results of machines like this one yet."""
     here = vectors({"machine": describe_machine()})
-    done = {key(row) for row in read_metrics(results) if vectors(row) == here}
+    done = {key(row) for row in read_records(results) if vectors(row) == here}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {
@@ -209,8 +218,8 @@ def measure(data: Path, job: Row) -> Row:
     if truth == "azimuth":
         for way in ways.values():
             del way["inputs"], way["outputs"]
-    made_with = {name: description[name] for name in ("versions", "machine", "git_revision")}
-    return {**job, "steps": steps, **ways, "verdict": verdict, **made_with}
+    provenance = {name: description[name] for name in ("versions", "machine", "git_revision")}
+    return {**job, "steps": steps, **ways, "verdict": verdict, **provenance}
 
 
 def options(job: Row, data: Path) -> Iterator[object]:
@@ -237,8 +246,17 @@ def command(*words: object) -> None:
 
 
 def key(row: Row) -> tuple[Any, ...]:
-    """What tells one run from another."""
-    return tuple(str(row[name]) for name in ("task", "preset", "settings", "anchors", "image_size", "minutes", "seed"))
+    """Return what identifies a run, with its settings under their present names."""
+    named = {**row, "settings": present_settings(row)}
+    return tuple(
+        str(named[name]) for name in ("task", "preset", "settings", "anchors", "image_size", "minutes", "seed")
+    )
+
+
+def present_settings(row: Row) -> list[str]:
+    """Return the settings of a row; an earlier name is replaced by the present one."""
+    split = [setting.partition("=") for setting in row["settings"]]
+    return [f"{RENAMED_SETTINGS.get(name, name)}={value}" for name, _, value in split]
 
 
 def found(row: Row) -> bool:
@@ -267,7 +285,7 @@ def table(rows: Iterable[Row]) -> str:
         groups.items(), key=lambda of: (of[0][0], int(of[0][4]))
     ):
         known = [f"{anchors} anchors"] if anchors != "0" else []
-        named = " ".join([preset, *group[0]["settings"], *known])
+        named = " ".join([preset, *present_settings(group[0]), *known])
         name = "median_error" if TASKS[task].kinds else "top_1"
         columns = [spread([row[way][name] for row in group], name) for way in WAYS]
         identity = " / ".join(digits(group[0][way][f"identity_{name}"], name) for way in WAYS)
@@ -292,27 +310,76 @@ def digits(value: float, name: str) -> str:
     return f"{value:.1f}°" if name == "median_error" else f"{value:.2f}"
 
 
+def headline(rows: Iterable[Row]) -> str:
+    """Markdown: for each task, the median of both directions and the seeds that pass, by preset."""
+    presets = [f"`{preset}`" for preset in HEADLINE_PRESETS]
+    lines = [
+        f"| task | minutes | score | untranslated input | {' | '.join(presets)} |",
+        "|---" * (len(presets) + 4) + "|",
+    ]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["task"], row["preset"]), []).append(row)
+    for task in TASKS:
+        if (task, HEADLINE_PRESETS[0]) not in groups:
+            continue
+        name, score = ("median_error", "error") if TASKS[task].kinds else ("top_1", "top-1")
+        first = groups[task, HEADLINE_PRESETS[0]][0]
+        identity = " / ".join(digits(first[way][f"identity_{name}"], name) for way in WAYS)
+        cells = [headline_cell(groups.get((task, preset), []), name) for preset in HEADLINE_PRESETS]
+        lines.append(f"| {' | '.join([task, format(first['minutes'], 'g'), score, identity, *cells])} |")
+    return "\n".join(lines)
+
+
+def headline_cell(group: list[Row], name: str) -> str:
+    """Median A to B / median B to A, then how many seeds pass; a dash if there are no rows."""
+    if not group:
+        return "-"
+    medians = [digits(statistics.median(row[way][name] for row in group), name) for way in WAYS]
+    return f"{' / '.join(medians)}; {sum(map(found, group))} of {len(group)}"
+
+
 def correlation(rows: Iterable[Row]) -> str:
-    """Spearman's rank correlation of the score without pairs and the true top-1, both directions' mean."""
+    """Spearman's rank correlation of unsupervised score and true top-1, both directions' mean; then top-1 by label."""
     runs = [row for row in rows if not TASKS[row["task"]].kinds]
-    lines = ["| runs of | count | score and top-1 | with a witness | agreement and top-1 |", "|---|---|---|---|---|"]
+    lines = [
+        "| data | runs | correlation of score and top-1 | runs with a reference run | "
+        "correlation of agreement and top-1 |",
+        "|---|---|---|---|---|",
+    ]
     for name in ("all", *sorted({row["task"] for row in runs})):
         chosen = [row for row in runs if name in ("all", row["task"])]
-        witnessed = [row for row in chosen if row["verdict"]["accord"]]
+        referenced = [row for row in chosen if agreement(row) is not None]
         by_score = rank_with_truth([row["verdict"]["score"] for row in chosen], chosen)
-        by_accord = rank_with_truth([row["verdict"]["accord"]["agreement"] for row in witnessed], witnessed)
-        lines.append(f"| {name} | {len(chosen)} | {by_score} | {len(witnessed)} | {by_accord} |")
-    return "\n".join([*lines, "", *by_word(runs)])
+        by_agreement = rank_with_truth([agreement(row) for row in referenced], referenced)
+        lines.append(f"| {name} | {len(chosen)} | {by_score} | {len(referenced)} | {by_agreement} |")
+    return "\n".join([*lines, "", *by_label(runs)])
 
 
-def by_word(rows: list[Row]) -> Iterator[str]:
-    """Markdown: the true top-1 of the runs that the verdict, which knows no pair, has each word for."""
+def label(row: Row) -> str:
+    """Return the verdict's label; older rows hold it as ``word``."""
+    verdict = row["verdict"]
+    return str(verdict["label"] if "label" in verdict else verdict["label"])
+
+
+def agreement(row: Row) -> Any:
+    """Return the share of images on which the reference runs agree, or ``None`` without such runs.
+
+    Older rows hold it as ``accord.agreement``.
+    """
+    verdict = row["verdict"]
+    known, name = (verdict["agreement"], "agreement") if "agreement" in verdict else (verdict["agreement"], "share")
+    return known[name] if known else None
+
+
+def by_label(rows: list[Row]) -> Iterator[str]:
+    """Markdown: the true top-1 of the runs with each label. The verdict knows no true pair."""
     groups: dict[str, list[float]] = {}
     for row in rows:
-        groups.setdefault(row["verdict"]["word"], []).append(true_top_1(row))
-    yield from ("| word | runs | top-1, median [least, most] |", "|---|---|---|")
-    for word, values in sorted(groups.items(), key=lambda of: -statistics.median(of[1])):
-        yield f"| {word} | {len(values)} | {spread(values, 'top_1')} |"
+        groups.setdefault(label(row), []).append(true_top_1(row))
+    yield from ("| label | runs | top-1, median [lowest, highest] |", "|---|---|---|")
+    for name, values in sorted(groups.items(), key=lambda of: -statistics.median(of[1])):
+        yield f"| {name} | {len(values)} | {spread(values, 'top_1')} |"
 
 
 def rank_with_truth(values: list[float], rows: list[Row]) -> str:

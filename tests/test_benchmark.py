@@ -11,16 +11,16 @@ import pytest
 import discovery
 import tasks
 from discogan.data.labels import Labelled
-from discogan.tracking import read_metrics
+from discogan.run_folder import read_records
 from tests.conftest import write_images
 
 
 def row(seed, top_1, preset="modern", task="hands", agreement=0.5, vectors="AVX2"):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
     job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
-    verdict = {"word": "found" if top_1 > 0.45 else "unstable", "score": top_1 / 2, "accord": {"agreement": agreement}}
-    made_with = {"machine": {"vectors": vectors, "bf16": False}}
-    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **made_with}
+    verdict = {"word": "found" if top_1 > 0.45 else "unstable", "score": top_1 / 2, "agreement": {"agreement": agreement}}
+    provenance = {"machine": {"vectors": vectors, "bf16": False}}
+    return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **provenance}
 
 
 def arguments(seeds):
@@ -47,7 +47,7 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
         discovery.grid(arguments(seeds=4), file)
     discovery.grid(arguments(seeds=4), file)
-    assert sorted(saved["seed"] for saved in read_metrics(file)) == [0, 1, 2, 3]
+    assert sorted(saved["seed"] for saved in read_records(file)) == [0, 1, 2, 3]
 
 
 def test_a_job_that_fails_ends_the_grid_and_takes_no_row_with_it(monkeypatch, tmp_path):
@@ -64,7 +64,7 @@ def test_a_job_that_fails_ends_the_grid_and_takes_no_row_with_it(monkeypatch, tm
     with pytest.raises(SystemExit):
         discovery.grid(arguments(seeds=60), tmp_path / "results.jsonl")
     assert len(measured) < 20
-    assert len(read_metrics(tmp_path / "results.jsonl")) == len(measured) - 1
+    assert len(read_records(tmp_path / "results.jsonl")) == len(measured) - 1
 
 
 def test_what_a_machine_of_another_speed_has_run_is_run_again_here(monkeypatch, tmp_path):
@@ -74,7 +74,7 @@ def test_what_a_machine_of_another_speed_has_run_is_run_again_here(monkeypatch, 
     file.write_text(json.dumps(row(0, 0.5)) + "\n")
     for _ in range(2):
         discovery.grid(arguments(seeds=1), file)
-    assert [saved["machine"]["vectors"] for saved in read_metrics(file)] == ["AVX2", "AVX512"]
+    assert [saved["machine"]["vectors"] for saved in read_records(file)] == ["AVX2", "AVX512"]
 
 
 def test_the_table_counts_the_seeds_that_pass_their_bar():
@@ -93,14 +93,16 @@ def test_machines_of_other_speed_are_not_averaged():
 
 
 def test_tables_go_between_their_marks_and_nothing_else_changes(monkeypatch, tmp_path):
-    document, results = tmp_path / "results.md", tmp_path / "results"
+    page, other, results = tmp_path / "results-data.md", tmp_path / "faq.md", tmp_path / "results"
     results.mkdir()
-    document.write_text("before\n<!-- study starts -->\nold\n<!-- end -->\nafter\n")
+    page.write_text("before\n<!-- study starts -->\nold\n<!-- end -->\nafter\n")
+    other.write_text("no marks\n")
     (results / "starts.jsonl").write_text(json.dumps(row(0, 0.5)) + "\n")
-    monkeypatch.setattr(discovery, "DOCUMENT", document)
+    monkeypatch.setattr(discovery, "DOCS", tmp_path)
     monkeypatch.setattr(discovery, "RESULTS", results)
     discovery.write_tables()
-    text = document.read_text()
+    text = page.read_text()
+    assert other.read_text() == "no marks\n"
     assert text.startswith("before\n<!-- study starts -->\n\n| task |")
     assert text.endswith("\n\n<!-- end -->\nafter\n")
     assert "0.50 [0.50, 0.50]" in text
@@ -122,14 +124,43 @@ def test_the_correlation_is_one_where_ranks_agree_and_low_where_they_do_not():
     assert abs(float(line.split("|")[5])) < 0.9
 
 
-def test_a_verdict_without_a_witness_has_a_score_alone_and_each_word_its_true_scores():
+def test_a_run_without_a_reference_run_has_a_score_alone_and_each_label_its_true_scores():
     rows = [row(seed, seed / 10, agreement=seed / 20) for seed in range(10)]
-    for witnessless in rows[:3]:
-        witnessless["verdict"]["accord"] = None
+    for single in rows[:3]:
+        single["verdict"]["agreement"] = None
     lines = discovery.correlation(rows).splitlines()
     assert lines[2].startswith("| all | 10 | 1.00 | 7 | 1.00 |")
     assert "| found | 5 | 0.70 [0.50, 0.90] |" in lines
     assert lines[-1] == "| unstable | 5 | 0.20 [0.00, 0.40] |"
+
+
+def test_rows_with_the_earlier_names_give_the_same_tables():
+    earlier = [row(seed, seed / 10, agreement=seed / 20) for seed in range(10)]
+    earlier[0]["verdict"]["agreement"] = None
+    present = [
+        {
+            **old,
+            "verdict": {
+                "label": old["verdict"]["label"],
+                "score": old["verdict"]["score"],
+                "agreement": old["verdict"]["agreement"] and {"share": old["verdict"]["agreement"]["agreement"]},
+            },
+        }
+        for old in earlier
+    ]
+    assert discovery.correlation(present) == discovery.correlation(earlier)
+    before = {**row(0, 0.5), "settings": ["data.flip=true", "training.seeds_tried=4"]}
+    after = {**row(0, 0.5), "settings": ["data.flip=true", "training.seeds_tried=4"]}
+    assert discovery.key(before) == discovery.key(after)
+    assert discovery.table([before]) == discovery.table([after])
+
+
+def test_the_headline_has_the_medians_of_each_preset_and_the_seeds_that_pass():
+    rows = [row(0, 0.5), row(1, 0.8), row(2, 0.9), row(0, 0.3, "cyclegan"), row(0, 0.2, task="icons")]
+    lines = discovery.headline(rows).splitlines()
+    assert lines[0].endswith("| `modern` | `cyclegan` | `official` | `discogan` |")
+    hands = "| hands | 4 | top-1 | 0.10 / 0.10 | 0.80 / 0.80; 2 of 3 | 0.30 / 0.30; 0 of 1 | - | - |"
+    assert lines[2:] == [hands, "| icons | 4 | top-1 | 0.10 / 0.10 | 0.20 / 0.20; 1 of 1 | - | - | - |"]
 
 
 def test_a_job_is_the_flags_of_train():
