@@ -30,7 +30,7 @@ from scipy.stats import spearmanr
 
 from discogan.config import load_config
 from discogan.devices import describe_machine
-from discogan.objectives import build_objective
+from discogan.registry import OBJECTIVES
 from discogan.run_folder import read_records
 from tasks import TASKS, prepare
 
@@ -42,7 +42,7 @@ WAYS = ("a_to_b", "b_to_a")
 Row = dict[str, Any]
 
 HEADLINE_PRESETS = ("modern", "cyclegan", "official", "discogan")
-RENAMED_SETTINGS = {"training.seeds_tried": "training.seeds_tried"}
+RENAMED_SETTINGS = {"training.starts": "training.seeds_tried"}
 """Settings that older rows hold under an earlier name."""
 SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
 BEFORE = "--set objective.gamma=20.0 --set training.decay_steps=300"
@@ -179,7 +179,9 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
         for seed, task, preset, anchors in product(seeds, arguments.tasks, arguments.presets, arguments.anchors)
     ]
     for preset in arguments.presets:
-        if len(build_objective(load_config(preset, settings=arguments.settings).objective).directions) < len(WAYS):
+        if len(
+            OBJECTIVES.build(load_config(preset, settings=arguments.settings).objective, "objective").directions
+        ) < len(WAYS):
             raise SystemExit(f"{preset} trains one direction alone; what is counted here is both.")
     waiting = [job for job in jobs if key(job) not in done]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
@@ -311,23 +313,21 @@ def digits(value: float, name: str) -> str:
 
 
 def headline(rows: Iterable[Row]) -> str:
-    """Markdown: for each task, the median of both directions and the seeds that pass, by preset."""
-    presets = [f"`{preset}`" for preset in HEADLINE_PRESETS]
-    lines = [
-        f"| task | minutes | score | untranslated input | {' | '.join(presets)} |",
-        "|---" * (len(presets) + 4) + "|",
-    ]
+    """Markdown: a line for each preset, a column for each task, with medians and how many seeds pass."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["task"], row["preset"]), []).append(row)
-    for task in TASKS:
-        if (task, HEADLINE_PRESETS[0]) not in groups:
-            continue
-        name, score = ("median_error", "error") if TASKS[task].kinds else ("top_1", "top-1")
-        first = groups[task, HEADLINE_PRESETS[0]][0]
-        identity = " / ".join(digits(first[way][f"identity_{name}"], name) for way in WAYS)
-        cells = [headline_cell(groups.get((task, preset), []), name) for preset in HEADLINE_PRESETS]
-        lines.append(f"| {' | '.join([task, format(first['minutes'], 'g'), score, identity, *cells])} |")
+    tasks = [task for task in TASKS if (task, HEADLINE_PRESETS[0]) in groups]
+    titles, untranslated = [], []
+    for task in tasks:
+        first, name = groups[task, HEADLINE_PRESETS[0]][0], score_name(task)
+        titles.append(f"{task}, {first['minutes']:g} min")
+        untranslated.append(" / ".join(digits(first[way][f"identity_{name}"], name) for way in WAYS))
+    lines = [f"| | {' | '.join(titles)} |", "|---" * (len(tasks) + 1) + "|"]
+    lines.append(f"| untranslated input | {' | '.join(untranslated)} |")
+    for preset in HEADLINE_PRESETS:
+        cells = [headline_cell(groups.get((task, preset), []), score_name(task)) for task in tasks]
+        lines.append(f"| `{preset}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -336,7 +336,12 @@ def headline_cell(group: list[Row], name: str) -> str:
     if not group:
         return "-"
     medians = [digits(statistics.median(row[way][name] for row in group), name) for way in WAYS]
-    return f"{' / '.join(medians)}; {sum(map(found, group))} of {len(group)}"
+    return f"{' / '.join(medians)} ({sum(map(found, group))} of {len(group)})"
+
+
+def score_name(task: str) -> str:
+    """Return the key of a task's score in the rows."""
+    return "median_error" if TASKS[task].kinds else "top_1"
 
 
 def correlation(rows: Iterable[Row]) -> str:
@@ -359,7 +364,7 @@ def correlation(rows: Iterable[Row]) -> str:
 def label(row: Row) -> str:
     """Return the verdict's label; older rows hold it as ``word``."""
     verdict = row["verdict"]
-    return str(verdict["label"] if "label" in verdict else verdict["label"])
+    return str(verdict["label"] if "label" in verdict else verdict["word"])
 
 
 def agreement(row: Row) -> Any:
@@ -368,8 +373,9 @@ def agreement(row: Row) -> Any:
     Older rows hold it as ``accord.agreement``.
     """
     verdict = row["verdict"]
-    known, name = (verdict["agreement"], "agreement") if "agreement" in verdict else (verdict["agreement"], "share")
-    return known[name] if known else None
+    if "accord" in verdict:
+        return verdict["accord"]["agreement"] if verdict["accord"] else None
+    return verdict["agreement"]["share"] if verdict["agreement"] else None
 
 
 def by_label(rows: list[Row]) -> Iterator[str]:

@@ -18,7 +18,11 @@ from tests.conftest import write_images
 def row(seed, top_1, preset="modern", task="hands", agreement=0.5, vectors="AVX2"):
     scores = {"top_1": top_1, "identity_top_1": 0.1}
     job = {"task": task, "preset": preset, "settings": [], "anchors": 0, "image_size": 64, "minutes": 4.0, "seed": seed}
-    verdict = {"word": "found" if top_1 > 0.45 else "unstable", "score": top_1 / 2, "agreement": {"agreement": agreement}}
+    verdict = {
+        "label": "found" if top_1 > 0.45 else "unstable",
+        "score": top_1 / 2,
+        "agreement": {"share": agreement},
+    }
     provenance = {"machine": {"vectors": vectors, "bf16": False}}
     return {**job, "steps": 10 * seed, "a_to_b": scores, "b_to_a": scores, "verdict": verdict, **provenance}
 
@@ -95,15 +99,15 @@ def test_machines_of_other_speed_are_not_averaged():
 def test_tables_go_between_their_marks_and_nothing_else_changes(monkeypatch, tmp_path):
     page, other, results = tmp_path / "results-data.md", tmp_path / "faq.md", tmp_path / "results"
     results.mkdir()
-    page.write_text("before\n<!-- study starts -->\nold\n<!-- end -->\nafter\n")
+    page.write_text("before\n<!-- study seeds_tried -->\nold\n<!-- end -->\nafter\n")
     other.write_text("no marks\n")
-    (results / "starts.jsonl").write_text(json.dumps(row(0, 0.5)) + "\n")
+    (results / "seeds_tried.jsonl").write_text(json.dumps(row(0, 0.5)) + "\n")
     monkeypatch.setattr(discovery, "DOCS", tmp_path)
     monkeypatch.setattr(discovery, "RESULTS", results)
     discovery.write_tables()
     text = page.read_text()
     assert other.read_text() == "no marks\n"
-    assert text.startswith("before\n<!-- study starts -->\n\n| task |")
+    assert text.startswith("before\n<!-- study seeds_tried -->\n\n| task |")
     assert text.endswith("\n\n<!-- end -->\nafter\n")
     assert "0.50 [0.50, 0.50]" in text
     assert "old" not in text
@@ -135,32 +139,33 @@ def test_a_run_without_a_reference_run_has_a_score_alone_and_each_label_its_true
 
 
 def test_rows_with_the_earlier_names_give_the_same_tables():
-    earlier = [row(seed, seed / 10, agreement=seed / 20) for seed in range(10)]
-    earlier[0]["verdict"]["agreement"] = None
-    present = [
-        {
-            **old,
-            "verdict": {
-                "label": old["verdict"]["label"],
-                "score": old["verdict"]["score"],
-                "agreement": old["verdict"]["agreement"] and {"share": old["verdict"]["agreement"]["agreement"]},
-            },
-        }
-        for old in earlier
-    ]
-    assert discovery.correlation(present) == discovery.correlation(earlier)
-    before = {**row(0, 0.5), "settings": ["data.flip=true", "training.seeds_tried=4"]}
+    present = [row(seed, seed / 10, agreement=seed / 20) for seed in range(10)]
+    present[0]["verdict"]["agreement"] = None
+    earlier = [{**new, "verdict": earlier_names(new["verdict"])} for new in present]
+    assert discovery.correlation(earlier) == discovery.correlation(present)
+    before = {**row(0, 0.5), "settings": ["data.flip=true", "training.starts=4"]}
     after = {**row(0, 0.5), "settings": ["data.flip=true", "training.seeds_tried=4"]}
     assert discovery.key(before) == discovery.key(after)
     assert discovery.table([before]) == discovery.table([after])
 
 
+def earlier_names(verdict):
+    """A verdict as it was recorded before its keys were renamed."""
+    share = verdict["agreement"] and {"agreement": verdict["agreement"]["share"]}
+    return {"word": verdict["label"], "score": verdict["score"], "accord": share}
+
+
 def test_the_headline_has_the_medians_of_each_preset_and_the_seeds_that_pass():
     rows = [row(0, 0.5), row(1, 0.8), row(2, 0.9), row(0, 0.3, "cyclegan"), row(0, 0.2, task="icons")]
     lines = discovery.headline(rows).splitlines()
-    assert lines[0].endswith("| `modern` | `cyclegan` | `official` | `discogan` |")
-    hands = "| hands | 4 | top-1 | 0.10 / 0.10 | 0.80 / 0.80; 2 of 3 | 0.30 / 0.30; 0 of 1 | - | - |"
-    assert lines[2:] == [hands, "| icons | 4 | top-1 | 0.10 / 0.10 | 0.20 / 0.20; 1 of 1 | - | - | - |"]
+    assert lines[0] == "| | hands, 4 min | icons, 4 min |"
+    assert lines[2:] == [
+        "| untranslated input | 0.10 / 0.10 | 0.10 / 0.10 |",
+        "| `modern` | 0.80 / 0.80 (2 of 3) | 0.20 / 0.20 (1 of 1) |",
+        "| `cyclegan` | 0.30 / 0.30 (0 of 1) | - |",
+        "| `official` | - | - |",
+        "| `discogan` | - | - |",
+    ]
 
 
 def test_a_job_is_the_flags_of_train():
