@@ -26,7 +26,7 @@ format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter w
 bench: $(VENV)/.installed  ## How fast it is, beside a plain restatement and the processor's peak; about ten minutes alone on the machine
 	$(BIN)/python benchmarks/speed.py
 
-STUDIES := discovery generators penalty verdict starts anchors small_data
+STUDIES := discovery generators penalty verdict seeds_tried anchors small_data
 results: $(VENV)/.installed  ## The studies of docs/results.md, in hours: make results DATA=FOLDER
 	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
 
