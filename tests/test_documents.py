@@ -4,6 +4,8 @@ import re
 import shlex
 import shutil
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,7 @@ def test_there_are_documented_commands():
 
 
 FOLDERS = {"sketches": 0, "photos": 1, "new-sketches": 0, "test/sketches": 0, "test/photos": 1}
-"""The folders that documents speak of, and the domain that each is of here."""
+"""The folder names in the documents, and the domain that each stands for."""
 ELSEWHERE = {
     "serve": "runs until it is stopped; tests/browser and tests/web",
     "reproduce": "tests/experiments",
@@ -53,7 +55,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_documented_commands_run_in_their_order(document, small_run, domains, tmp_path, monkeypatch):
-    """Those that name things as a reader would; what stands in capitals is theirs to fill in."""
+    """Run commands that name real files; words in capitals are for the reader to fill in."""
     monkeypatch.chdir(tmp_path)
     for name, domain in FOLDERS.items():
         Path(name).parent.mkdir(exist_ok=True)
@@ -89,14 +91,14 @@ def test_documents_have_commands_to_run():
         "translate": 1,
         "match": 3,
         "deploy": 3,
-        "extend": 4,
+        "extend": 6,
         "reproduce": 3,
     }
     assert {name: counts[name] for name in least if counts[name] < least[name]} == {}
 
 
 def exit_code_of(words):
-    """Of a documented command, with a training of eight steps in place of its minutes and in a fresh run."""
+    """Return the exit code of a documented command, with eight training steps instead of its minutes, in a fresh run."""
     if words[0] == "train" and "--resume" not in words:
         shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
     if "--image-size" in words:
@@ -108,6 +110,18 @@ def exit_code_of(words):
     with pytest.raises(SystemExit) as end:
         main(words)
     return end.value.code
+
+
+def test_the_script_of_extend_trains(domains, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sketches").symlink_to(domains[0])
+    Path("photos").symlink_to(domains[1])
+    write_python_files(ROOT / "docs" / "extend.md")
+    script = Path("train_with_my_objective.py")
+    script.write_text(script.read_text().replace("minutes=6", "steps=2, image_size=32"))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    assert Path("runs/script/report.html").exists()
 
 
 def test_make_targets_in_documents_exist():
