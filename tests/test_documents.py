@@ -98,7 +98,7 @@ def test_documents_have_commands_to_run():
 
 
 def exit_code_of(words):
-    """Return the exit code of a documented command, with eight training steps instead of its minutes, in a fresh run."""
+    """Return the exit code of a documented command; training takes eight steps in a fresh run."""
     if words[0] == "train" and "--resume" not in words:
         shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
     if "--image-size" in words:
