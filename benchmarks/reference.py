@@ -65,10 +65,10 @@ def modern_step(model: TranslationModel, config: Config) -> Step:
     def generate(real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
         fake_b, fake_a = model.generator_ab(real_a), model.generator_ba(real_b)
         back_a, back_b = model.generator_ba(fake_b), model.generator_ab(fake_a)
-        judge_a, judge_b = model.discriminator_a, model.discriminator_b
+        discriminate_a, discriminate_b = model.discriminator_a, model.discriminator_b
         return {
-            "adversarial_a": _pairwise(judge_a(real_a).logits, judge_a(fake_a).logits),
-            "adversarial_b": _pairwise(judge_b(real_b).logits, judge_b(fake_b).logits),
+            "adversarial_a": _pairwise(discriminate_a(real_a).logits, discriminate_a(fake_a).logits),
+            "adversarial_b": _pairwise(discriminate_b(real_b).logits, discriminate_b(fake_b).logits),
             "reconstruction_a": 5 * F.l1_loss(back_a, real_a),
             "reconstruction_b": 5 * F.l1_loss(back_b, real_b),
         }

@@ -11,9 +11,9 @@ from statistics import median
 
 import numpy as np
 
+from discogan.experiments.renders.atlas import Atlas, View
+from discogan.experiments.renders.folder import FRONT, render_folder
 from discogan.registry import RENDERS
-from discogan.renders.atlas import Atlas, View
-from discogan.renders.folder import FRONT, render_folder
 
 
 def main() -> None:

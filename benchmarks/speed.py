@@ -40,7 +40,7 @@ from discogan.data.batches import UnpairedBatches
 from discogan.data.store import Decoding, expect_random_access, open_store
 from discogan.devices import has_bf16, own_state, pick_device
 from discogan.model import TranslationModel
-from discogan.training import made_with
+from discogan.training import provenance
 from discogan.training.learner import Learner
 from reference import modern_step, official_step
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--turns", type=int, default=7)
     arguments = parser.parse_args()
-    row: Row = {"date": date.today().isoformat(), **made_with()}
+    row: Row = {"date": date.today().isoformat(), **provenance()}
     for name in arguments.only:
         with own_state():
             row[name] = PARTS[name](arguments.turns)

@@ -9,38 +9,66 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from discogan.errors import ConfigError, DataError, DiscoGANError, DivergedError, RunError
+from discogan.version import __version__
 
 if TYPE_CHECKING:
-    from discogan.api import load, resume, train
+    from discogan import register
+    from discogan.api import load, match, resume, train
     from discogan.evaluation import evaluate
+    from discogan.export import export
+    from discogan.observers.notebook import LiveFigure
+    from discogan.training import Alarm, Observer, Outcome, StepReport
     from discogan.translator import Translator
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "Alarm",
     "ConfigError",
     "DataError",
     "DiscoGANError",
     "DivergedError",
+    "LiveFigure",
+    "Observer",
+    "Outcome",
     "RunError",
+    "StepReport",
     "Translator",
+    "__version__",
     "evaluate",
+    "export",
     "load",
+    "match",
+    "register",
     "resume",
     "train",
 ]
 
-# Imported when first asked for, so that `import discogan` and `discogan --help` do not load PyTorch.
-_HOMES = {
+# Imported on first use, so that `import discogan` and `discogan --help` do not load PyTorch.
+_MODULES = {
+    "Alarm": "discogan.training",
+    "LiveFigure": "discogan.observers.notebook",
+    "Observer": "discogan.training",
+    "Outcome": "discogan.training",
+    "StepReport": "discogan.training",
     "Translator": "discogan.translator",
     "evaluate": "discogan.evaluation",
+    "export": "discogan.export",
     "load": "discogan.api",
+    "match": "discogan.api",
     "resume": "discogan.api",
     "train": "discogan.api",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "register":
+        return importlib.import_module("discogan.register")
+    if name not in _MODULES:
         raise AttributeError(f"module 'discogan' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    # Kept, because importing discogan.export puts a module of the same name here.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""The calls behind ``discogan.train``, ``discogan.resume`` and ``discogan.load``."""
+"""The functions behind ``discogan.train``, ``discogan.resume``, ``discogan.load`` and ``discogan.match``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from discogan import training
-from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
 from discogan.hub import fetch, is_hub_name
+from discogan.matching import Matcher, Matching
+from discogan.registry import TRACKERS
 from discogan.report import write_report
-from discogan.trackers import build_tracker
+from discogan.run_folder import RunFolder
 from discogan.training import Observer, Observers, Outcome, StepCallback, StepReport
 from discogan.translator import Translator
 
-__all__ = ["load", "resolve_config", "resume", "train"]
+__all__ = ["load", "match", "resolve_config", "resume", "train"]
 
 
 def train(
@@ -30,27 +31,50 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
-    starts: int | None = None,
+    seeds_tried: int | None = None,
     anchors: str | Path | None = None,
     settings: Sequence[str] = (),
     track: Sequence[str] = (),
     on_step: Callable[[StepReport], object] | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
-    """Train a translator between two folders of images, and leave it in the run folder ``out``.
+    """Train a translator between two folders of images and write it to the run folder ``out``.
 
-    ``a`` alone may be a folder with trainA and trainB, or the root that a source named in ``settings``
-    reads. ``steps`` or ``minutes`` replace the preset's budget, which ``starts`` runs from different seeds share
-    until the best of them goes on alone. ``anchors`` is a CSV file of known pairs (``discogan.data.anchors``).
-    ``settings`` are ``part.option=value`` strings. ``track`` names trackers (tensorboard, wandb), ``on_step`` is called
-    after each step, and ``observer`` is told of everything. Raises ``ConfigError``, ``DataError``, ``RunError`` and
-    ``DivergedError``.
+    Parameters
+    ----------
+    a, b
+        The image folders of domains A and B. ``a`` alone may be a folder with trainA and trainB, or the root folder
+        of a source that ``settings`` name.
+    out
+        The run folder; it must not hold a run yet.
+    preset
+        The settings to start from (``discogan list`` shows them).
+    image_size
+        32, 64, 128 or 256 pixels.
+    steps, minutes
+        The budget, in place of the preset's.
+    seed
+        The same seed and settings give the same run.
+    seeds_tried
+        Seeds that share the budget until the best one continues alone.
+    anchors
+        A CSV file of known pairs with the columns path_a,path_b.
+    settings
+        ``GROUP.OPTION=VALUE`` strings, as ``--set`` takes them.
+    track
+        Names of trackers (tensorboard, wandb).
+    on_step
+        Called after each step.
+    observer
+        Receives every training event.
+
+    Raises ``ConfigError``, ``DataError``, ``RunError`` and ``DivergedError``.
     """
-    options: dict[str, Any] = {"steps": steps, "minutes": minutes, "starts": starts}
+    options: dict[str, Any] = {"steps": steps, "minutes": minutes, "seeds_tried": seeds_tried}
     config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
     if anchors is not None:
         config = replace(config, anchors=replace(config.anchors, file=str(Path(anchors).expanduser().resolve())))
-    return _reported(training.train(config, out, _watching(track, on_step, observer)))
+    return _with_report(training.train(config, out, _observers(track, on_step, observer)))
 
 
 def resume(
@@ -63,37 +87,57 @@ def resume(
     on_step: Callable[[StepReport], object] | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
-    """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
+    """Resume a run from its newest checkpoint, with the same result as if it had never stopped.
 
-    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings`` its training options.
-    Raises what ``train`` does, and ``RunError`` where there is no run or its images have changed.
+    ``steps`` or ``minutes`` replace the run's budget (the total, not an addition), and ``settings`` change its training
+    options. Raises the errors of ``train``, and ``RunError`` if there is no run or its images have changed.
     """
-    watching = _watching(track, on_step, observer)
-    return _reported(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=watching))
+    observers = _observers(track, on_step, observer)
+    return _with_report(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=observers))
 
 
-def _watching(
+def _observers(
     track: Sequence[str], on_step: Callable[[StepReport], object] | None, observer: Observer | None
 ) -> Observer:
-    """All who watch a training as one."""
-    own = [observer] if observer else []
-    calls = [StepCallback(on_step)] if on_step else []
-    return Observers([*own, *calls, *(build_tracker(name) for name in track)])
+    observers = [observer] if observer else []
+    if on_step:
+        observers.append(StepCallback(on_step))
+    observers += [TRACKERS.get(name).build() for name in track]
+    return Observers(observers)
 
 
-def _reported(outcome: Outcome) -> Outcome:
-    """Every run ends with its report; one that was stopped while it chose among starts has nothing to report yet."""
+def _with_report(outcome: Outcome) -> Outcome:
+    """Write the report of a run; one that was interrupted while it compared seeds has nothing to report yet."""
     if RunFolder(outcome.run).exists:
         write_report(outcome.run)
     return outcome
 
 
 def load(run: str | Path, device: str = "auto") -> Translator:
-    """What translates: of a run (its best checkpoint), one checkpoint, an exported ONNX file, or a run on the Hub.
+    """Load a translator: a run (its best checkpoint), a single checkpoint, an ONNX file, or a run on the Hub.
 
-    ``run`` is a path or, where nothing here has that name, user/name on the Hugging Face Hub. Raises ``RunError``.
+    ``run`` is a path or, if nothing on this machine has that name, user/name on the Hugging Face Hub. ``device`` is
+    auto, cpu, cuda or mps. Raises ``RunError``.
     """
     return Translator.load(fetch(str(run)) if is_hub_name(run) else run, device)
+
+
+def match(
+    run: str | Path,
+    a: str | Path,
+    b: str | Path,
+    *,
+    count: int = 5,
+    one_to_one: bool = False,
+    device: str = "auto",
+) -> Matching:
+    """Find the likely counterparts in folder ``b`` of each image in folder ``a``, by the translations of a run.
+
+    ``count`` is the number of counterparts of each image. ``one_to_one`` gives each image at most one, and no image
+    twice: the assignment with the least total distance. ``Matching.write_csv`` writes the result. Raises
+    ``ConfigError``, ``DataError`` and ``RunError``.
+    """
+    return Matcher(run, a, b, device).match(count, one_to_one)
 
 
 def resolve_config(
@@ -106,22 +150,28 @@ def resolve_config(
     minutes: float | None,
     seed: int,
     settings: Sequence[str],
-    starts: int | None = None,
+    seeds_tried: int | None = None,
 ) -> Config:
-    """A configuration from what the user gave; folders become absolute, so that a run resumes from anywhere."""
+    """Return the configuration of a new run; folders become absolute, so that it can be resumed from any folder."""
     config = load_config(
-        preset, image_size=image_size, seed=seed, settings=settings, steps=steps, minutes=minutes, starts=starts
+        preset,
+        image_size=image_size,
+        seed=seed,
+        settings=settings,
+        steps=steps,
+        minutes=minutes,
+        seeds_tried=seeds_tried,
     )
     return Config.from_dict({**config.to_dict(), "source": _source(Path(a), Path(b) if b else None, config.source)})
 
 
 def _source(a: Path, b: Path | None, source: Table) -> Table:
-    """The source for the folders given: two are simply that; one is a source's root, or holds trainA and trainB."""
+    """Return the source for the folders given: two folders, one source's root, or one with trainA and trainB."""
     root = a.expanduser().resolve()
     if b is not None:
         return {"name": "folders", "a": str(root), "b": str(b.expanduser().resolve())}
     if source["name"] != "folders":
         return {**source, "root": str(root)}
     if not (root / "trainA").is_dir():
-        raise ConfigError(f"{a} has no trainA and trainB; give two folders A B, or --set source.name=side_by_side.")
+        raise ConfigError(f"{a} has no trainA and trainB. Give two folders A B, or --set source.name=side_by_side.")
     return {"name": "train_ab", "root": str(root)}

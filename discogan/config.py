@@ -100,8 +100,8 @@ class TrainingOptions:
     """How often the run is scored without pairs, for best/ and the alarms; it costs about two steps."""
     stop_when_stalled: bool = False
     """Stop once neither score nor round trips have got better for two fifths of the budget."""
-    starts: int = 1
-    """Runs from different seeds of which the best by that score goes on; they share the budget."""
+    seeds_tried: int = 1
+    """Seeds that share the budget; the best by the unsupervised score continues alone."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -111,7 +111,7 @@ class TrainingOptions:
             "checkpoint_every_steps",
             "keep_checkpoints",
             "score_every_steps",
-            "starts",
+            "seeds_tried",
         ):
             require(f"training.{name}", getattr(self, name), at_least=1)
         require("training.learning_rate", self.learning_rate, at_least=0)

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import discogan
-from discogan.checkpoint import load_model
+from discogan import version
+from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data.domains import open_domains, open_folder
+from discogan.directions import Direction, check_direction, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.extras import import_extra
 from discogan.images import PixelRange, Pixels
-from discogan.model import TranslationModel, check_direction
-from discogan.objectives import build_objective
+from discogan.model import TranslationModel
 from discogan.onnx_model import METADATA, OnnxModel
 
 Format = Literal["onnx", "torch"]
@@ -72,15 +72,15 @@ def export(
     the run's size. ``images`` is the folder to compare on, by default what the run trains on. Raises ``ConfigError``,
     ``DataError``, ``RunError`` where the two differ by more than two levels of 255.
     """
-    check_direction(direction)
+    direction = check_direction(direction)
     if pixels not in ("uint8", "float"):
         raise ConfigError(f"Pixels are uint8 or float, not {pixels}.")
     file = _checked_name(Path(file), format)
     model, config = load_model(run, torch.device("cpu"))
-    if direction not in build_objective(config.objective).directions:
-        raise ConfigError(f"{run} has not learned {direction}; its objective trains the other direction alone.")
+    if direction not in model.directions:
+        raise ConfigError(f"{run} did not learn {direction}. Its objective trains the other direction only.")
     real = real_images(config, direction, Path(images) if images else None)
-    generator = model.generator_ab if direction == "a_to_b" else model.generator_ba
+    generator = model.generator(direction)
     network = Uint8Generator(generator, model.pixel_range).eval() if pixels == "uint8" else generator
     two = torch.from_numpy(real[:1].repeat(2, 0))  # A batch of one would be taken for a constant.
     sample = two if pixels == "uint8" else model.pixel_range.encode(two)
@@ -110,9 +110,9 @@ def _checked_name(file: Path, format: str) -> Path:
     return file
 
 
-def real_images(config: Config, direction: str, folder: Path | None) -> Pixels:
+def real_images(config: Config, direction: Direction, folder: Path | None) -> Pixels:
     """Some images of the domain that a direction starts from; raises ``DataError`` with a cure where they are gone."""
-    domain = direction[0]
+    domain = source_domain(direction)
     try:
         store = open_folder(config, domain, folder) if folder else open_domains(config)["ab".index(domain)]
     except DataError as error:
@@ -126,7 +126,7 @@ def describe(model: TranslationModel, config: Config, direction: str, pixels: Pi
         "direction": direction,
         "pixels": pixels,
         "range": [model.pixel_range.low, model.pixel_range.high],
-        "version": discogan.__version__,
+        "version": version.__version__,
         "config": config.portable().to_dict(),
     }
 

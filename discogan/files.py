@@ -1,10 +1,16 @@
-"""Files that are whole at any instant: temporary name, fsync, rename."""
+"""Files that are complete at any instant (temporary name, fsync, rename), and the cache folder."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def cache_folder() -> Path:
+    """Return DISCOGAN_CACHE, else ``discogan`` in the user's cache directory."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("DISCOGAN_CACHE") or Path(base) / "discogan")
 
 
 def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:

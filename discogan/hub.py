@@ -7,16 +7,13 @@ import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from discogan.checkpoint import NETWORKS, best_checkpoint
-from discogan.config import Config
 from discogan.errors import RunError
 from discogan.extras import import_extra
 from discogan.files import write_json, write_text
 from discogan.pages import render
-from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import figure_rows, score_rows, verdict_words
+from discogan.run_folder import NETWORKS, RunSummary, read_summary
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
 FILES = ("*.safetensors", "*.json")
@@ -33,13 +30,13 @@ def package(
     sheet of images that it trained on, beside their translations.
     """
     summary = read_summary(run)
-    checkpoint = best_checkpoint(summary.folder)
+    checkpoint = summary.folder.inference_checkpoint()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for network in NETWORKS:
         shutil.copyfile(checkpoint / f"{network}.safetensors", folder / f"{network}.safetensors")
     shutil.copyfile(checkpoint / "progress.json", folder / "progress.json")
-    write_json(folder / "config.json", _without_paths(summary.description))
+    write_json(folder / "config.json", summary.description.portable().to_dict())
     if summary.verdict:
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
@@ -90,14 +87,7 @@ def fetch(name: str) -> Path:
         ) from error
 
 
-def _without_paths(description: dict[str, Any]) -> dict[str, Any]:
-    """config.json without what belongs to this machine: folders, and the names of files that were skipped."""
-    data = {domain: {**description["data"][domain], "skipped": []} for domain in "ab"}
-    config = Config.from_dict(description["config"]).portable()
-    return {**description, "config": config.to_dict(), "data": data}
-
-
-def _card(summary: Summary, licence: str, name: str, *, has_samples: bool) -> str:
+def _card(summary: RunSummary, licence: str, name: str, *, has_samples: bool) -> str:
     return render(
         "card.md",
         summary=summary,
@@ -105,9 +95,9 @@ def _card(summary: Summary, licence: str, name: str, *, has_samples: bool) -> st
         name=name,
         has_samples=has_samples,
         verdict=verdict_words(summary),
-        figures=figure_rows(summary.verdict["figures"] if summary.verdict else {}),
+        figures=figure_rows(summary.verdict["metrics"] if summary.verdict else {}),
         scores=score_rows(summary.evaluation),
-        settings=json.dumps(_without_paths(summary.description)["config"], indent=2),
+        settings=json.dumps(summary.description.portable().config.to_dict(), indent=2),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from torch import Tensor
 
-from discogan.checkpoint import load_model
+from discogan.checkpoints import load_model
 from discogan.config import require
 from discogan.data.domains import open_folder
 from discogan.devices import pick_device
+from discogan.directions import Direction, opposite, target_domain
 from discogan.evaluation.scores import as_unit
 from discogan.images import Pixels, draw_sheet
 from discogan.metrics.retrieval import thumbnails
-from discogan.model import Direction, TranslationModel, opposite
-from discogan.objectives import build_objective
+from discogan.model import TranslationModel
 from discogan.translator import Translator
 
 DENSE_LIMIT = 16_000_000
@@ -77,8 +77,7 @@ class Matcher:
         self.model, self.config = load_model(run, pick_device(device))
         self.store_a = open_folder(self.config, "a", Path(folder_a))
         self.store_b = open_folder(self.config, "b", Path(folder_b))
-        directions = build_objective(self.config.objective).directions
-        self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels, directions)
+        self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels)
         self._nearby_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
         self._nearby_b = nearest_points(self.points_b, self.points_a, NEIGHBOURS)[0].mean(1)
 
@@ -145,10 +144,10 @@ class Counterparts:
     """A folder of the domain that a direction leads to, to be searched by images of the domain it starts from."""
 
     def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
-        store = open_folder(translator.config, direction[-1], folder)
+        store = open_folder(translator.config, target_domain(direction), folder)
         self.names, self.pixels = store.names, store.pixels
         parts = [torch.cat([thumbnails(as_unit(block)) for block in _blocks(store.pixels)])]
-        if opposite(direction) in translator.directions:
+        if opposite(direction) in translator.model.directions:
             back = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
             parts.append(torch.cat([thumbnails(as_unit(block)) for block in back]))
         self._scales = [len(parts) ** 0.5 * _spread(part) for part in parts]
@@ -228,9 +227,7 @@ def _nearest_in_blocks(block: Tensor, points_b: Tensor, count: int) -> tuple[Ten
     return best
 
 
-def _points(
-    model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels, directions: Sequence[Direction]
-) -> tuple[Tensor, Tensor]:
+def _points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) -> tuple[Tensor, Tensor]:
     """Images of A as (translation, image) and of B as (image, translation), 16x16 each, as one vector of 1,536.
 
     Each half is in units of that domain's mean distance between two images, so that the distance of two points is 0
@@ -238,14 +235,14 @@ def _points(
     direction has that half alone.
     """
     parts_a, parts_b = [], []
-    for direction in directions:
+    for direction in model.directions:
         ahead = direction == "a_to_b"
         sources, targets = (pixels_a, pixels_b) if ahead else (pixels_b, pixels_a)
         translated = torch.cat(
             [thumbnails(as_unit(model.translate_pixels(block, direction))) for block in _blocks(sources)]
         )
         real = torch.cat([thumbnails(as_unit(block)) for block in _blocks(targets)])
-        scale = len(directions) ** 0.5 * _spread(real)
+        scale = len(model.directions) ** 0.5 * _spread(real)
         parts_a.append((translated if ahead else real) / scale)
         parts_b.append((real if ahead else translated) / scale)
     return torch.cat(parts_a, 1), torch.cat(parts_b, 1)

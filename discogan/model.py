@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from discogan.config import Config, Table
-from discogan.errors import ConfigError
+from discogan.config import Config
+from discogan.directions import DIRECTIONS, Direction, check_direction
 from discogan.images import PIXEL_RANGES, PixelRange, Pixels
 from discogan.losses import at_least_float32
-from discogan.networks import Judgement, Shape
-from discogan.registry import DISCRIMINATORS, GENERATORS, Registry
-
-Direction = Literal["a_to_b", "b_to_a"]
-DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
-
-
-def check_direction(direction: str) -> None:
-    """Raises ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
-    if direction not in DIRECTIONS:
-        raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
-
-
-def opposite(direction: str) -> Direction:
-    """The way back."""
-    return "b_to_a" if direction == "a_to_b" else "a_to_b"
+from discogan.networks import DiscriminatorOutput, Shape
+from discogan.registry import DISCRIMINATORS, GENERATORS
 
 
 class RoundTrips:
-    """A batch of both domains and what the generators make of it, each pass run when first asked for.
+    """A batch of both domains with its translations and round trips, each computed when first used.
 
     ``real_a`` -> ``fake_b`` -> ``reconstructed_a`` and ``real_b`` -> ``fake_a`` -> ``reconstructed_b``;
-    all float (N, C, H, W). An objective pays only for the passes it names. With ``differentiable``
-    False the passes keep no graph: a step that trains the discriminators alone needs none.
+    all float (N, C, H, W). An objective pays only for the passes it uses. With ``differentiable``
+    False no graph is kept: a step that trains the discriminators alone needs none.
     """
 
     def __init__(self, model: TranslationModel, real_a: Tensor, real_b: Tensor, differentiable: bool = True) -> None:
@@ -69,7 +56,10 @@ class RoundTrips:
 
 
 class TranslationModel(nn.Module):
-    """Two generators and two discriminators; ``discriminator_a`` judges images of domain A."""
+    """Two generators and two discriminators; ``discriminator_a`` takes images of domain A.
+
+    ``directions`` and ``round_trip_directions`` are those that training covers (both, unless a run says otherwise).
+    """
 
     def __init__(
         self,
@@ -85,11 +75,17 @@ class TranslationModel(nn.Module):
         self.discriminator_a = discriminator_a
         self.discriminator_b = discriminator_b
         self.pixel_range = pixel_range
+        self.directions: tuple[Direction, ...] = DIRECTIONS
+        self.round_trip_directions: tuple[Direction, ...] = DIRECTIONS
 
     @property
     def generators(self) -> nn.ModuleDict:
         """Both generators by name."""
         return nn.ModuleDict({"generator_ab": self.generator_ab, "generator_ba": self.generator_ba})
+
+    def generator(self, direction: Direction) -> nn.Module:
+        """Return the generator of a direction."""
+        return self.generator_ab if direction == "a_to_b" else self.generator_ba
 
     @property
     def discriminators(self) -> nn.ModuleDict:
@@ -97,25 +93,24 @@ class TranslationModel(nn.Module):
         return nn.ModuleDict({"discriminator_a": self.discriminator_a, "discriminator_b": self.discriminator_b})
 
     def round_trips(self, real_a: Tensor, real_b: Tensor, differentiable: bool = True) -> RoundTrips:
-        """The round trips of a batch, run as they are asked for."""
+        """Return the round trips of a batch, computed as they are used."""
         return RoundTrips(self, real_a, real_b, differentiable)
 
-    def judge_a(self, images: Tensor) -> Judgement:
-        """What the discriminator of domain A says of float images (N, C_a, H, W)."""
+    def discriminate_a(self, images: Tensor) -> DiscriminatorOutput:
+        """Return the output of the discriminator of domain A for float images (N, C_a, H, W)."""
         return _precise(self.discriminator_a(images))
 
-    def judge_b(self, images: Tensor) -> Judgement:
-        """What the discriminator of domain B says of float images (N, C_b, H, W)."""
+    def discriminate_b(self, images: Tensor) -> DiscriminatorOutput:
+        """Return the output of the discriminator of domain B for float images (N, C_b, H, W)."""
         return _precise(self.discriminator_b(images))
 
     def translate(self, images: Tensor, direction: str) -> Tensor:
-        """One generator applied to float images (N, C, H, W) in the model's pixel range."""
-        check_direction(direction)
-        translated: Tensor = (self.generator_ab if direction == "a_to_b" else self.generator_ba)(images)
+        """Apply one generator to float images (N, C, H, W) in the model's pixel range; raises ``ConfigError``."""
+        translated: Tensor = self.generator(check_direction(direction))(images)
         return translated
 
     def translate_pixels(self, pixels: Pixels, direction: str, batch_size: int = 64) -> Pixels:
-        """uint8 (N, H, W, C) to uint8 (N, H, W, C'), batch by batch; the model must be in evaluation mode."""
+        """Translate uint8 (N, H, W, C) to uint8 (N, H, W, C'), in batches; the model must be in evaluation mode."""
         device = next(self.generator_ab.parameters()).device
         batches = []
         with torch.inference_mode():
@@ -126,30 +121,40 @@ class TranslationModel(nn.Module):
         return torch.cat(batches).numpy()
 
 
-def _precise(judgement: Judgement) -> Judgement:
-    return judgement._replace(logits=at_least_float32(judgement.logits))
+def _precise(output: DiscriminatorOutput) -> DiscriminatorOutput:
+    return output._replace(logits=at_least_float32(output.logits))
 
 
 def build_model(config: Config, shapes: tuple[Shape, Shape] | None = None) -> TranslationModel:
-    """Fresh networks for a configuration, initialised from PyTorch's current random state.
+    """Build networks for a configuration, initialised from PyTorch's current random state.
 
-    They are for images of the configuration's size, or for data of other ``shapes`` (of A, of B).
+    They take images of the configuration's size, or data of other ``shapes`` (of A, of B).
     """
     size = config.data.image_size
     shape_a, shape_b = shapes or ((config.data.channels_a, size, size), (config.data.channels_b, size, size))
-    generator, discriminator = config.generator, config.discriminator
-    generator_ab = _build(GENERATORS, generator, "generator", shape_a, shape_b)
     return TranslationModel(
-        generator_ab,
-        _build(GENERATORS, generator, "generator", shape_b, shape_a),
-        _build(DISCRIMINATORS, discriminator, "discriminator", shape_a),
-        _build(DISCRIMINATORS, discriminator, "discriminator", shape_b),
-        PIXEL_RANGES[GENERATORS.resolve(generator, "generator")[1].output],
+        GENERATORS.build(config.generator, "generator", shape_a, shape_b),
+        GENERATORS.build(config.generator, "generator", shape_b, shape_a),
+        DISCRIMINATORS.build(config.discriminator, "discriminator", shape_a),
+        DISCRIMINATORS.build(config.discriminator, "discriminator", shape_b),
+        PIXEL_RANGES[GENERATORS.resolve(config.generator, "generator")[1].output],
     )
 
 
+@contextlib.contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, then every module back into the mode it had."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, was_training in modes:
+            module.training = was_training
+
+
 def averaged_copy(generators: nn.ModuleDict) -> nn.ModuleDict:
-    """A frozen copy of the generators, to hold their running average."""
+    """Return a frozen copy of the generators, to hold their running average."""
     return copy.deepcopy(generators).requires_grad_(False).eval()
 
 
@@ -163,9 +168,3 @@ def update_average(average: nn.ModuleDict, live: nn.ModuleDict, decay: float, st
     averaged = [value for value in average.state_dict().values() if value.is_floating_point()]
     current = [value for value in live.state_dict().values() if value.is_floating_point()]
     torch._foreach_lerp_(averaged, current, weight)
-
-
-def _build(registry: Registry, table: Table, part: str, *shapes: Shape) -> nn.Module:
-    entry, options = registry.resolve(table, part)
-    network: nn.Module = entry.build(*shapes, options)
-    return network

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from discogan.config import Config
+from discogan.directions import Direction
 from discogan.errors import ConfigError, RunError
 from discogan.extras import import_extra
 from discogan.images import PixelRange, Pixels
-from discogan.model import Direction
 
 METADATA = "discogan"
 """The key in an ONNX file's metadata under which ``export`` writes what ``OnnxModel`` reads, as JSON."""
@@ -31,6 +31,8 @@ class OnnxModel:
             raise RunError(f"{file} is not a model that discogan export wrote ({error}); export it again.") from error
         self.file, self._pixels = file, about["pixels"]
         self.direction: Direction = about["direction"]
+        self.directions: tuple[Direction, ...] = (self.direction,)
+        self.round_trip_directions: tuple[Direction, ...] = ()
         self._range = PixelRange(*about["range"])
         self.config = Config.from_dict(about["config"])
         self._input = self.session.get_inputs()[0].name

@@ -1,25 +1,34 @@
-"""What can be chosen by name: generators, discriminators, objectives, sources, metrics.
+"""What can be chosen by name: objectives, networks, sources, metrics, trackers, export formats.
 
-A part registers itself where it is defined; adding one is adding one file to its package. Looking
-a name up imports every module of the package first, so a new file is found without being listed.
+A component registers itself where it is defined, so adding one means adding one file to its package. Looking up a name
+imports every module of the package, and the entry points of installed packages, so nothing is listed twice. A file
+outside any package is loaded by ``import_file`` (--import on the command line).
 """
 
+from __future__ import annotations
+
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 from discogan.config import Table, make_options
-from discogan.errors import ConfigError, unknown_choice
+from discogan.errors import ConfigError, RunError, unknown_choice
+from discogan.files import cache_folder, write_text
 
-Part = TypeVar("Part", bound=Callable[..., Any])
+Component = TypeVar("Component", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered part: its name, what builds it, and the dataclass of its options (or ``None``)."""
+    """A registered component: its name, what builds it, and the dataclass of its options (or ``None``)."""
 
     name: str
     build: Callable[..., Any]
@@ -27,60 +36,162 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """The first line of the part's docstring."""
+        """The first line of the component's docstring."""
         return (inspect.getdoc(self.build) or "").partition("\n")[0]
+
+    @property
+    def option_names(self) -> list[str]:
+        """The options that a configuration may set."""
+        return [option.name for option in fields(self.options) if option.init] if self.options else []
 
 
 class Registry:
-    """The parts of one kind, filled by the modules of one package."""
+    """The components of one kind: those of a package, of entry points, and of imported files."""
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, entry_point_group: str | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.entry_point_group = entry_point_group
         self._entries: dict[str, Entry] = {}
+        self._loaded = False
 
-    def register(self, name: str, options: type | None = None) -> Callable[[Part], Part]:
-        """Class or function decorator that makes a part available under ``name``.
+    def register(self, name: str, options: type | None = None) -> Callable[[Component], Component]:
+        """Return a decorator that makes a class or function available under ``name``.
 
-        A part that is itself the dataclass of its options, as objectives are, leaves ``options`` out.
+        ``options`` is the dataclass of its options; a dataclass is its own. Raises ``ConfigError`` if another
+        component has the name.
         """
 
-        def add(build: Part) -> Part:
-            own = build if isinstance(build, type) and is_dataclass(build) else None
-            self._entries[name] = Entry(name, build, options or own)
+        def add(build: Component) -> Component:
+            known = self._entries.get(name)
+            if known is not None and _identity(known.build) != _identity(build):
+                raise ConfigError(f"There are two {self.kind}s named {name!r}. Register one under another name.")
+            own_options = build if isinstance(build, type) and is_dataclass(build) else None
+            self._entries[name] = Entry(name, build, options or own_options)
             return build
 
         return add
 
     def entries(self) -> dict[str, Entry]:
-        """All parts by name, sorted."""
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__, prefix=self.package + "."):
-            importlib.import_module(module.name)
+        """Return all components by name, sorted."""
+        if not self._loaded:
+            self._loaded = True
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__, prefix=self.package + "."):
+                importlib.import_module(module.name)
+            for entry_point in entry_points(group=self.entry_point_group) if self.entry_point_group else ():
+                entry_point.load()
         return dict(sorted(self._entries.items()))
 
     def get(self, name: str) -> Entry:
-        """The part called ``name``; raises ``ConfigError`` naming the choices."""
+        """Return the component called ``name``; raise ``ConfigError`` with the choices if there is none."""
         entries = self.entries()
         if name not in entries:
             raise unknown_choice(self.kind, name, entries)
         return entries[name]
 
-    def resolve(self, table: Table, part: str) -> tuple[Entry, Any]:
-        """The part that a configuration table names, and its options from the table's other keys.
+    def resolve(self, table: Table, group: str) -> tuple[Entry, Any]:
+        """Return the component that an option group of a configuration names, and its options.
 
-        Raises ``ConfigError`` for an unknown name or option; ``part`` is what the user calls the table.
+        Raises ``ConfigError`` for an unknown name or option; ``group`` is the option group's name in messages.
         """
         if "name" not in table:
-            raise ConfigError(f"{part} has no name; give it as --set {part}.name=...")
+            raise ConfigError(f"{group} has no name. Set it with --set {group}.name=...")
         entry = self.get(table["name"])
         assert entry.options is not None
-        return entry, make_options(entry.options, {key: value for key, value in table.items() if key != "name"}, part)
+        options = {key: value for key, value in table.items() if key != "name"}
+        return entry, make_options(entry.options, options, group)
+
+    def build(self, table: Table, group: str, *arguments: Any) -> Any:
+        """Build the component that an option group names: the options themselves, or ``build(*arguments, options)``.
+
+        An objective or a source is its own options; a network is built from shapes and options.
+        """
+        entry, options = self.resolve(table, group)
+        return options if entry.build is entry.options else entry.build(*arguments, options)
 
 
-GENERATORS = Registry("generator", "discogan.networks")
-DISCRIMINATORS = Registry("discriminator", "discogan.networks")
-OBJECTIVES = Registry("objective", "discogan.objectives")
-SOURCES = Registry("source", "discogan.data")
-METRICS = Registry("metric", "discogan.metrics")
-RENDERS = Registry("rendered kind", "discogan.renders")
+def _identity(build: Callable[..., Any]) -> tuple[str, str]:
+    """Tell components apart, so that running a notebook cell again replaces its component."""
+    return build.__module__, build.__qualname__
+
+
+GENERATORS = Registry("generator", "discogan.networks", "discogan.networks")
+DISCRIMINATORS = Registry("discriminator", "discogan.networks", "discogan.networks")
+OBJECTIVES = Registry("objective", "discogan.objectives", "discogan.objectives")
+SOURCES = Registry("source", "discogan.data", "discogan.sources")
+METRICS = Registry("metric", "discogan.metrics", "discogan.metrics")
+TRACKERS = Registry("tracker", "discogan.observers", "discogan.trackers")
+EXPORT_FORMATS = Registry("export format", "discogan.export", "discogan.export_formats")
+RENDERS = Registry("rendered kind", "discogan.experiments.renders")
+REGISTRIES = (OBJECTIVES, GENERATORS, DISCRIMINATORS, SOURCES, METRICS, TRACKERS, EXPORT_FORMATS, RENDERS)
+"""All of them, in the order of ``discogan list``."""
+
+
+# Files of the user's own --------------------------------------------------------------------------
+
+_imported: dict[str, str] = {}
+"""Absolute path of each imported file to the name of its module."""
+
+
+def imported_files() -> tuple[str, ...]:
+    """Return the absolute paths of the files imported so far, which a new run records."""
+    return tuple(_imported)
+
+
+def import_file(file: str | Path) -> None:
+    """Run a Python file that registers components, and remember that this user trusts its content.
+
+    Raises ``ConfigError`` if the file is missing or fails.
+    """
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"There is no file {file} to import. Give the Python file that registers your components.")
+    _run_file(path)
+    trusted = _trust_marker(path)
+    if not trusted.exists():
+        trusted.parent.mkdir(parents=True, exist_ok=True)
+        write_text(trusted, f"{path}\n")
+
+
+def load_recorded_imports(files: Iterable[str], run: Path) -> None:
+    """Load the files that a run records. Only content that this user imported before is run.
+
+    A run folder can come from a stranger, so its word alone must not run code. Raises ``RunError`` otherwise.
+    """
+    for file in files:
+        if file in _imported:
+            continue
+        path = Path(file)
+        if not path.is_file():
+            raise RunError(f"{run} needs {file}, which is missing. Restore it, or pass its new place with --import.")
+        if not _trust_marker(path).exists():
+            raise RunError(
+                f"{run} needs {file}, which is new or has changed on this machine. "
+                f"Check its code, then add --import {file} to the command."
+            )
+        _run_file(path)
+
+
+def _run_file(path: Path) -> None:
+    if str(path) in _imported:
+        return
+    name = f"discogan_import_{len(_imported)}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path} cannot be imported ({type(error).__name__}: {error}). Fix the file.") from error
+    _imported[str(path)] = name
+
+
+def _trust_marker(path: Path) -> Path:
+    """Return the file in the cache that exists once this user has imported content like that of ``path``."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return cache_folder() / "trusted-imports" / digest

@@ -17,9 +17,10 @@ from typing import Any, Protocol, overload
 import numpy as np
 from PIL import Image
 
-from discogan.checkpoint import load_model
+from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.devices import own_state, pick_device
+from discogan.directions import Direction, check_direction, opposite, source_domain
 from discogan.errors import ConfigError, DataError
 from discogan.images import (
     SUFFIXES,
@@ -32,8 +33,7 @@ from discogan.images import (
     to_pixels,
     unfit_image,
 )
-from discogan.model import DIRECTIONS, Direction, TranslationModel, check_direction, opposite
-from discogan.objectives import build_objective
+from discogan.model import TranslationModel
 from discogan.onnx_model import OnnxModel
 
 Picture = Image.Image | np.ndarray[Any, np.dtype[np.uint8]]
@@ -57,7 +57,10 @@ class Prepared:
 
 
 class PixelModel(Protocol):
-    """What translates pixels: a run's networks (``TranslationModel``) or an exported file (``OnnxModel``)."""
+    """Translates pixels: a run's networks (``TranslationModel``) or an exported file (``OnnxModel``)."""
+
+    directions: tuple[Direction, ...]
+    round_trip_directions: tuple[Direction, ...]
 
     def translate_pixels(self, pixels: Pixels, direction: str, batch_size: int = ...) -> Pixels:
         """uint8 (N, H, W, C) to uint8 (N, H, W, C'), of the size that the model was trained on."""
@@ -69,7 +72,6 @@ class Translator:
     def __init__(self, model: PixelModel, config: Config) -> None:
         self.model = model
         self.config = config
-        self.directions, self.round_trips = _learned(model, config)
         self._turn = Lock()
 
     @classmethod
@@ -117,12 +119,13 @@ class Translator:
         of the central square, for what was cut off has no translation. Raises ``DataError`` for
         anything that is not an image and ``ConfigError`` for another direction.
         """
+        checked = self._checked_direction(direction, round_trip)
         if isinstance(images, Image.Image | np.ndarray):
-            return self._translate([as_image(images)], direction, round_trip, original_size)[0]
+            return self._translate([as_image(images)], checked, round_trip, original_size)[0]
         results: list[Image.Image] = []
         for start in range(0, len(images), batch_size):
             batch = [as_image(image) for image in images[start : start + batch_size]]
-            results += self._translate(batch, direction, round_trip, original_size)
+            results += self._translate(batch, checked, round_trip, original_size)
         return results
 
     def translate_files(
@@ -141,7 +144,7 @@ class Translator:
         A broken file is reported in its result and does not stop the others. ``on_file`` is called with
         (files done, files in all). Raises ``DataError`` where there is nothing to translate.
         """
-        self._require_learned(direction, round_trip)
+        checked = self._checked_direction(direction, round_trip)
         if batch_size < 1:
             raise ConfigError(f"The batch size must be at least 1, not {batch_size}.")
         files = input_files(source)
@@ -156,7 +159,7 @@ class Translator:
         workers = min(cores, len(batches))
         with own_state(threads=cores // workers), ThreadPoolExecutor(workers) as pool:
             translate = partial(
-                self._translate_batch, direction=direction, round_trip=round_trip, original_size=original_size
+                self._translate_batch, direction=checked, round_trip=round_trip, original_size=original_size
             )
             for done in pool.map(translate, batches):
                 results += done
@@ -165,7 +168,7 @@ class Translator:
         return results
 
     def _translate_batch(
-        self, jobs: Sequence[tuple[Path, Path]], direction: str, round_trip: bool, original_size: bool
+        self, jobs: Sequence[tuple[Path, Path]], direction: Direction, round_trip: bool, original_size: bool
     ) -> list[FileResult]:
         opened = [self._open(source, direction) for source, _ in jobs]
         good = [image for image in opened if isinstance(image, Prepared)]
@@ -177,7 +180,7 @@ class Translator:
             for (source, target), image in zip(jobs, opened, strict=True)
         ]
 
-    def _open(self, path: Path, direction: str) -> Prepared | str:
+    def _open(self, path: Path, direction: Direction) -> Prepared | str:
         """The image as the networks take it, or the sentence that says why it cannot be read."""
         try:
             return self.prepare(path, direction)
@@ -189,49 +192,44 @@ class Translator:
         self.finish(made, size).save(target)
         return FileResult(source, target)
 
-    def _decode(self, source: Path | Image.Image, direction: str) -> Image.Image:
-        data = self.config.data
-        return decode_image(source, data.channels_a if direction == "a_to_b" else data.channels_b, data.background)
-
     def _translate(
-        self, images: Sequence[Image.Image], direction: str, round_trip: bool, original_size: bool
+        self, images: Sequence[Image.Image], direction: Direction, round_trip: bool, original_size: bool
     ) -> list[Image.Image]:
-        self._require_learned(direction, round_trip)
-        if not images:
-            return []
         prepared = [self.prepare(image, direction) for image in images]
         pixels = self._run(prepared, direction, round_trip)
         sizes = [image.size if original_size else None for image in prepared]
         return [self.finish(image, size) for image, size in zip(pixels, sizes, strict=True)]
 
-    def _run(self, images: Sequence[Prepared], direction: str, round_trip: bool) -> Pixels:
+    def _run(self, images: Sequence[Prepared], direction: Direction, round_trip: bool) -> Pixels:
         pixels = np.stack([image.pixels for image in images])
         # A GPU takes one batch at a time: more would only want memory, and Apple's bears no second thread.
         with self._turn if self.on_accelerator else nullcontext():
             return self.translate_pixels(pixels, direction, round_trip)
 
-    def _require_learned(self, direction: str, round_trip: bool) -> None:
-        """Raises ``ConfigError`` for a direction, or a way back, that the run's objective does not train."""
-        check_direction(direction)
+    def _checked_direction(self, direction: str, round_trip: bool) -> Direction:
+        """Return the direction; raise ``ConfigError`` if the run's objective does not train it or its round trip."""
+        checked = check_direction(direction)
         if isinstance(self.model, OnnxModel):
-            return  # It says so itself.
-        if direction not in self.directions:
-            raise ConfigError(f"This run has not learned {direction}; its objective trains the other direction alone.")
-        if round_trip and direction not in self.round_trips:
-            raise ConfigError("This run has not learned the way back; its objective trains one direction alone.")
+            return checked  # It raises an error of its own, which names the file.
+        if checked not in self.model.directions:
+            raise ConfigError(f"This run did not learn {checked}. Its objective trains the other direction only.")
+        if round_trip and checked not in self.model.round_trip_directions:
+            raise ConfigError("This run did not learn the reverse direction. Its objective trains one direction only.")
+        return checked
 
     @property
     def on_accelerator(self) -> bool:
         """Whether it computes on something other than the CPU."""
         return isinstance(self.model, TranslationModel) and next(self.model.parameters()).device.type != "cpu"
 
-    def prepare(self, image: Path | Image.Image, direction: str) -> Prepared:
+    def prepare(self, image: Path | Image.Image, direction: Direction) -> Prepared:
         """A file or an image as the networks take it; raises ``DataError`` where it cannot be decoded."""
         data = self.config.data
-        upright = self._decode(image, direction)
+        channels = data.channels_a if source_domain(direction) == "a" else data.channels_b
+        upright = decode_image(image, channels, data.background)
         return Prepared(to_pixels(fit_image(upright, data.image_size, data.fit, data.background)), upright.size)
 
-    def translate_pixels(self, pixels: Pixels, direction: str, round_trip: bool = False) -> Pixels:
+    def translate_pixels(self, pixels: Pixels, direction: Direction, round_trip: bool = False) -> Pixels:
         """uint8 (N, H, W, C) at the run's size to uint8 (N, H, W, C'), or with ``round_trip`` there and back."""
         translated = self.model.translate_pixels(pixels, direction)
         return self.model.translate_pixels(translated, opposite(direction)) if round_trip else translated
@@ -240,20 +238,6 @@ class Translator:
         """A translation, uint8 (H, W, C), as an image; at the (width, height) that its input had, where given."""
         image = from_pixels(pixels)
         return unfit_image(image, size, self.config.data.fit) if size else image
-
-
-def _learned(model: PixelModel, config: Config) -> tuple[Sequence[Direction], Sequence[Direction]]:
-    """The directions that a run has learned, and those of them whose way back it has learned as well.
-
-    An ONNX file has the one direction that it was exported for.
-    """
-    if isinstance(model, OnnxModel):
-        return [model.direction], []
-    try:
-        objective = build_objective(config.objective)
-    except ConfigError:  # One of the user's own, which is not needed to translate.
-        return DIRECTIONS, DIRECTIONS
-    return objective.directions, objective.round_trips
 
 
 def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator, str]]) -> list[list[Image.Image]]:

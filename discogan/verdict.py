@@ -1,9 +1,9 @@
-"""What can be said of a relation without any true pair: figures, one score, and a verdict in words.
+"""Whether a relation was found, judged without true pairs: metrics, one unsupervised score, and a verdict.
 
-No loss tells a true relation from a scrambled one: both make images that pass for the other domain's and come back.
-What tells them apart is luck. A relation that was in the data is found again from another start; one that training
-settled on is not. So the verdict rests on whether independently started runs agree, and on four figures of
-the run itself that a failure shows in. ``docs/results.md`` has its rank correlation with the true score.
+No loss tells a true relation from an arbitrary one: both produce images that look like the other domain's and can be
+translated back. One useful signal is reproducibility. If the relation is in the data, a run with another seed finds it
+again; an arbitrary mapping differs from seed to seed. So the verdict uses the agreement of independent runs, and four
+metrics of the run itself that reveal a failure. ``docs/results-verdict.md`` reports how it correlates with the truth.
 """
 
 from __future__ import annotations
@@ -17,91 +17,91 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from discogan.directions import DIRECTIONS, LABELS, Direction, opposite
 from discogan.images import Pixels
 from discogan.metrics import as_rgb
 from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
 from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
-from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
+from discogan.model import TranslationModel
 
-Word = Literal["found", "found up to a symmetry", "unconfirmed", "unstable", "collapsed", "copies its input"]
-ARROWS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
-COLLAPSED = 0.3
-"""Diversity below which a direction has collapsed."""
-COPIED = 0.05
-"""Change below which, in both directions, a run copies its input."""
-AGREED = 0.5
-"""Agreement from which a relation counts as found again."""
-MIRRORED = 0.1
-"""By how much more starts must agree under a symmetry for it to be what they differ by: some images are symmetric."""
-GOOD = 0.5
-"""Score from which a run's images count as those of the other domain."""
-MADE = 0.4
-"""Score below which starts that agree have found nothing yet, and confirm nothing: untrained ones agree too."""
-PROVEN = 0.1
-"""By how much more of the true partners than its input, or chance, a run must find for true pairs to confirm it."""
-ERRORS = 2.0
-"""Standard errors by which true pairs must differ from the input to say anything: a few pairs say little."""
-PROBED = 128
-"""Images of each domain that the figures are taken from."""
-SIDE = 16
-"""All figures but the discriminator's are of area averages of this many pixels a side, as retrieval is."""
-Made = Mapping[Direction, Tensor]
-"""Translations of a probe's images, float (N, 3, 16, 16) in [0, 1], by direction."""
+Label = Literal["found", "found up to a symmetry", "unconfirmed", "unstable", "collapsed", "copies its input"]
+COLLAPSE_DIVERSITY = 0.3
+"""A direction whose diversity is below this has collapsed."""
+COPY_CHANGE = 0.05
+"""A run whose change is below this in both directions copies its input."""
+MIN_AGREEMENT = 0.5
+"""Share of images that independent runs must translate in the same way to confirm a relation."""
+MIN_SYMMETRY_GAIN = 0.1
+"""By how much a symmetry must raise the agreement to count as a difference: some images are symmetric."""
+GOOD_SCORE = 0.5
+"""Unsupervised score from which the translations count as images of the other domain."""
+MIN_REFERENCE_SCORE = 0.4
+"""Unsupervised score below which a run confirms nothing: untrained runs agree too."""
+MIN_TOP_1_GAIN = 0.1
+"""By how much top-1 must exceed that of the untranslated input, or chance, to confirm a relation with true pairs."""
+MIN_STANDARD_ERRORS = 2.0
+"""Standard errors by which true pairs must differ from the input to count: a few pairs prove little."""
+PROBE_IMAGES = 128
+"""Images of each domain that the metrics use."""
+THUMBNAIL_PIXELS = 16
+"""Side of the area averages on which all metrics but the discriminator's are computed, as retrieval is."""
+Thumbnails = Mapping[Direction, Tensor]
+"""Translations of the probe's images, float (N, 3, 16, 16) in [0, 1], by direction."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One direction of a run, measured on the images that it trains on."""
+class DirectionMetrics:
+    """Metrics of one direction, measured on training images."""
 
     round_trip: float | None
-    """Mean L1 of an image and its round trip, over that of two images of the domain: 0 is perfect, 1 is none; ``None``
-    where the way back is not trained."""
+    """Mean L1 between an image and its round trip, divided by that between two images of the domain: 0 is perfect, 1
+    is no relation; ``None`` if the reverse direction is not trained."""
     diversity: float
-    """Mean distance of two translations over that of two real images: 0 is collapsed, 1 is right."""
+    """Mean distance between two translations divided by that between two real images: 0 is collapsed, 1 is ideal."""
     distribution: float
-    """Sliced Wasserstein distance to the real images: 0 is that of as many other real ones, 1 of their mean image."""
+    """Sliced Wasserstein distance to the real images: 0 is that of another real sample, 1 is that of the mean image."""
     change: float
-    """Mean L1 of an image and its translation, over that of two images of the domain: 0 is a copy."""
-    judged: float
-    """Share of (real, translated) pairs that the discriminator ranks rightly: 0.5 is balance, 1 is domination."""
+    """Mean L1 between an image and its translation, divided by that between two images of the domain: 0 is a copy."""
+    discriminator_accuracy: float
+    """Share of (real, translated) pairs that the discriminator orders correctly: 0.5 is balance, 1 is domination."""
 
     @property
     def score(self) -> float:
-        """In [0, 1], higher is better: how much of the other domain's variety arrives, and in the right places."""
+        """Unsupervised score in [0, 1], higher is better: distribution, diversity and round trip, multiplied."""
         kept = max(0.0, 1 - (self.round_trip or 0.0))
         return max(0.0, 1 - self.distribution) * min(1.0, self.diversity) * kept
 
 
 @dataclass(frozen=True)
-class Accord:
-    """How far independently started runs make the same of the same images: the mean over runs and directions."""
+class Agreement:
+    """How far independent runs translate the same images in the same way: means over runs and directions."""
 
     runs: int
-    """Other runs compared with."""
-    agreement: float
-    """``metrics.agreement``; chance is one over the images."""
+    """Reference runs compared with."""
+    share: float
+    """Share of the images, as in ``metrics.agreement``; chance is one over the number of images."""
     symmetry: str
-    """The symmetry of the image under which they would agree most."""
-    under_symmetry: float
-    """Their agreement after it."""
+    """The image symmetry under which they agree most."""
+    share_under_symmetry: float
+    """Share of the images after that symmetry is applied."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, the score it rests on, and the figures behind it."""
+    """A label, its reason, the score, and the metrics behind them."""
 
-    word: Word
-    because: str
+    label: Label
+    reason: str
     score: float
-    """In [0, 1]: the worse direction's score, times the agreement where other runs are known."""
-    figures: Mapping[Direction, Figures]
-    accord: Accord | None
+    """In [0, 1]: the score of the worse direction, times the agreement if reference runs are known."""
+    metrics: Mapping[Direction, DirectionMetrics]
+    agreement: Agreement | None
     held_out_anchors: int | None = None
-    """Known pairs that training did not see, where there are some."""
+    """Number of known pairs that training did not use, if there are any."""
     anchors_found: Mapping[Direction, float] | None = None
-    """Share of them whose partner is nearer to their translation than every one of the probe's images."""
+    """Share of them whose partner is nearer to their translation than every image of the probe."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -109,9 +109,9 @@ class Verdict:
 
 
 class Probe:
-    """The images of both domains that figures are taken from: at most ``PROBED`` each, the same for every run.
+    """The images of both domains that the metrics use: at most ``PROBE_IMAGES`` each, the same for every run.
 
-    ``directions`` and ``round_trips`` are those that the run trains: nothing is to be expected of another.
+    ``directions`` and ``round_trip_directions`` are those that the run trains; nothing else is measured.
     """
 
     def __init__(
@@ -119,212 +119,241 @@ class Probe:
         pixels_a: Pixels,
         pixels_b: Pixels,
         directions: Sequence[Direction] = DIRECTIONS,
-        round_trips: Sequence[Direction] = DIRECTIONS,
+        round_trip_directions: Sequence[Direction] = DIRECTIONS,
     ) -> None:
-        self.directions, self.round_trips = directions, round_trips
+        self.directions, self.round_trip_directions = directions, round_trip_directions
         self.images: dict[Direction, Pixels] = {
-            "a_to_b": _drawn(pixels_a),
-            "b_to_a": _drawn(pixels_b),
+            "a_to_b": _choose_images(pixels_a),
+            "b_to_a": _choose_images(pixels_b),
         }
-        self.small = {direction: _small(pixels) for direction, pixels in self.images.items()}
+        self.small = {direction: _thumbnails(pixels) for direction, pixels in self.images.items()}
 
     def translate(self, model: TranslationModel) -> dict[Direction, Tensor]:
-        """What a model makes of the images, for ``accord``; the model must be in evaluation mode."""
-        return {way: _small(model.translate_pixels(self.images[way], way)) for way in self.directions}
-
-    def measure(self, model: TranslationModel) -> tuple[dict[Direction, Figures], dict[Direction, Tensor]]:
-        """The figures of both directions, and the translations they are of; the model must be in evaluation mode."""
-        translated = {way: model.translate_pixels(self.images[way], way) for way in self.directions}
-        back = {way: model.translate_pixels(translated[way], opposite(way)) for way in self.round_trips}
-        made = {way: _small(pixels) for way, pixels in translated.items()}
-        figures = {
-            way: self._figures(
-                way,
-                made[way],
-                _small(back[way]) if way in back else None,
-                _judged(model, way, self.images[opposite(way)], translated[way]),
-            )
-            for way in self.directions
+        """Translate the images, for ``measure_agreement``; the model must be in evaluation mode."""
+        return {
+            direction: _thumbnails(model.translate_pixels(self.images[direction], direction))
+            for direction in self.directions
         }
-        return figures, made
 
-    def _figures(self, way: Direction, made: Tensor, back: Tensor | None, judged: float) -> Figures:
-        original, real = self.small[way], self.small[opposite(way)]
+    def measure(self, model: TranslationModel) -> tuple[dict[Direction, DirectionMetrics], dict[Direction, Tensor]]:
+        """Return the metrics of each direction and the translations; the model must be in evaluation mode."""
+        metrics: dict[Direction, DirectionMetrics] = {}
+        thumbnails: dict[Direction, Tensor] = {}
+        for direction in self.directions:
+            translated = model.translate_pixels(self.images[direction], direction)
+            thumbnails[direction] = _thumbnails(translated)
+            reconstructed = None
+            if direction in self.round_trip_directions:
+                reconstructed = _thumbnails(model.translate_pixels(translated, opposite(direction)))
+            accuracy = _discriminator_accuracy(model, direction, self.images[opposite(direction)], translated)
+            metrics[direction] = self._metrics(direction, thumbnails[direction], reconstructed, accuracy)
+        return metrics, thumbnails
+
+    def _metrics(
+        self, direction: Direction, translated: Tensor, reconstructed: Tensor | None, accuracy: float
+    ) -> DirectionMetrics:
+        original, real = self.small[direction], self.small[opposite(direction)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
-        return Figures(
-            round_trip=None if back is None else round_trip(back, original)["round_trip_l1"] / unrelated,
-            diversity=diversity(made, real)["diversity"],
-            distribution=_distribution(made, real),
-            change=round_trip(made, original)["round_trip_l1"] / unrelated,
-            judged=judged,
+        lost = None if reconstructed is None else round_trip(reconstructed, original)["round_trip_l1"] / unrelated
+        return DirectionMetrics(
+            round_trip=lost,
+            diversity=diversity(translated, real)["diversity"],
+            distribution=_distribution(translated, real),
+            change=round_trip(translated, original)["round_trip_l1"] / unrelated,
+            discriminator_accuracy=accuracy,
         )
 
 
-def examine(model: TranslationModel, probe: Probe, others: Iterable[TranslationModel] = ()) -> Verdict:
-    """The verdict on a model, with those of ``others`` as witnesses that have learned enough to confirm anything.
+def assess(model: TranslationModel, probe: Probe, references: Iterable[TranslationModel] = ()) -> Verdict:
+    """Return the verdict on a model. Only references that have learned enough count.
 
-    Untrained ones pass their input on, and would agree with whatever is still near to it.
+    Untrained models return their input almost unchanged, so they would agree with any model that does too.
     """
-    figures, made = probe.measure(model)
-    asked = [probe.measure(other) for other in others]
-    witnesses = [made for figures, made in asked if worse_score(figures) >= MADE]
-    verdict = judge(figures, accord(made, witnesses))
-    if len(witnesses) == len(asked):
+    metrics, thumbnails = probe.measure(model)
+    measured = [probe.measure(reference) for reference in references]
+    learned = [
+        reference_thumbnails
+        for reference_metrics, reference_thumbnails in measured
+        if worst_direction_score(reference_metrics) >= MIN_REFERENCE_SCORE
+    ]
+    verdict = decide(metrics, measure_agreement(thumbnails, learned))
+    if len(learned) == len(measured):
         return verdict
-    weak = f"{len(asked) - len(witnesses)} of {len(asked)} other starts had learned too little to be asked."
-    return replace(verdict, because=f"{verdict.because} {weak}")
+    ignored = f"{len(measured) - len(learned)} of {len(measured)} reference runs had learned too little to count."
+    return replace(verdict, reason=f"{verdict.reason} {ignored}")
 
 
 def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pixels, b: Pixels) -> Verdict:
-    """The verdict and how it does on known pairs, uint8 (N, H, W, C), row i of ``a`` belonging to row i of ``b``."""
+    """Add the accuracy on known pairs, uint8 (N, H, W, C); row i of ``a`` belongs to row i of ``b``."""
     if not len(a):
         return verdict
-    known: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
-    found = {}
-    for way in probe.directions:
-        made, partners = (
-            _small(pixels).flatten(1) for pixels in (model.translate_pixels(known[way], way), known[opposite(way)])
-        )
-        others = probe.small[opposite(way)].flatten(1)
-        # Anchors are training images as a rule, so that a partner may be among the probe's: it is no other.
-        distances = _distances(made, others).masked_fill(_distances(partners, others) == 0, float("inf"))
-        found[way] = ((made - partners).norm(dim=1) < distances.min(1).values).float().mean().item()
-    return replace(verdict, held_out_anchors=len(a), anchors_found=found)
+    anchors: dict[Direction, Pixels] = {"a_to_b": a, "b_to_a": b}
+    shares: dict[Direction, float] = {}
+    for direction in probe.directions:
+        translated = _thumbnails(model.translate_pixels(anchors[direction], direction)).flatten(1)
+        partners = _thumbnails(anchors[opposite(direction)]).flatten(1)
+        others = probe.small[opposite(direction)].flatten(1)
+        # Anchors are usually training images, so a partner can be one of the probe's; it does not compete with itself.
+        is_partner = _distances(partners, others) == 0
+        nearest = _distances(translated, others).masked_fill(is_partner, float("inf")).min(1).values
+        shares[direction] = ((translated - partners).norm(dim=1) < nearest).float().mean().item()
+    return replace(verdict, held_out_anchors=len(a), anchors_found=shares)
 
 
 def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
-    """The verdict in the light of true pairs: worse than the untranslated input is not found, far better is.
+    """Let true pairs override the verdict: worse than the untranslated input is unstable, far better is found.
 
-    ``scores`` are those of ``evaluate``. Few pairs say nothing: either way takes ``ERRORS`` standard errors.
+    ``scores`` are those of ``evaluate``. Either needs a difference of ``MIN_STANDARD_ERRORS``.
     """
-    if verdict.word in ("unstable", "collapsed", "copies its input"):
+    if verdict.label in ("unstable", "collapsed", "copies its input"):
         return verdict
     count = scores["images_a"]
-    gains = {way: _gain(scores[way], count) for way in verdict.figures}
-    worst = min(gains, key=lambda way: gains[way][0] / gains[way][1])
-    partners = (
-        f"{ARROWS[worst]} finds {scores[worst]['top_1']:.1%} of {count} true partners, "
-        f"its input {scores[worst]['identity_top_1']:.1%}."
+    gains = {direction: _top_1_gain(scores[direction], count) for direction in verdict.metrics}
+    worst = min(gains, key=lambda direction: gains[direction][0] / gains[direction][1])
+    finding = (
+        f"{LABELS[worst]} finds {scores[worst]['top_1']:.1%} of {count} true partners; "
+        f"the untranslated input finds {scores[worst]['identity_top_1']:.1%}."
     )
-    if any(gain < -ERRORS * error for gain, error in gains.values()):
-        return replace(verdict, word="unstable", because=f"{verdict.because} But {partners}")
-    if verdict.word == "unconfirmed" and all(
-        gain >= max(PROVEN - 1e-9, ERRORS * error) for gain, error in gains.values()
+    if any(gain < -MIN_STANDARD_ERRORS * error for gain, error in gains.values()):
+        return replace(verdict, label="unstable", reason=f"{verdict.reason} But {finding}")
+    if verdict.label == "unconfirmed" and all(
+        gain >= max(MIN_TOP_1_GAIN - 1e-9, MIN_STANDARD_ERRORS * error) for gain, error in gains.values()
     ):
-        return replace(verdict, word="found", because=f"True pairs confirm it: {partners}")
+        return replace(verdict, label="found", reason=f"True pairs confirm the relation: {finding}")
     return verdict
 
 
-def _gain(scores: Mapping[str, float], count: int) -> tuple[float, float]:
-    """How many more of the partners are found than by the input or by chance, and its standard error.
+def _top_1_gain(scores: Mapping[str, float], count: int) -> tuple[float, float]:
+    """Return how far top-1 exceeds that of the input or chance, and the standard error of the difference.
 
-    The error is that of shares with a hit and a miss added (Agresti and Caffo 2000): two hits of two prove little.
+    One hit and one miss are added to each share (Agresti and Caffo 2000), so that two hits of two prove little.
     """
     shares = scores["top_1"], max(scores["identity_top_1"], scores["chance_top_1"])
-    added = [(share * count + 1) / (count + 2) for share in shares]
-    return shares[0] - shares[1], sum(share * (1 - share) / (count + 2) for share in added) ** 0.5
+    adjusted = [(share * count + 1) / (count + 2) for share in shares]
+    return shares[0] - shares[1], sum(share * (1 - share) / (count + 2) for share in adjusted) ** 0.5
 
 
-def accord(made: Made, others: Sequence[Made]) -> Accord | None:
-    """How far a run's translations are those of other runs; ``None`` where there is no other run."""
-    if not others:
+def measure_agreement(thumbnails: Thumbnails, references: Sequence[Thumbnails]) -> Agreement | None:
+    """Return how far a run's translations equal those of reference runs; ``None`` without a reference run."""
+    if not references:
         return None
-    pairs = [(made[way], other[way]) for other in others for way in made if way in other]
-    symmetric = [symmetric_agreements(*pair) for pair in pairs]
-    means = {name: float(np.mean([shares[name] for shares in symmetric])) for name in SYMMETRIES}
+    pairs = []
+    for reference in references:
+        pairs += [(thumbnails[direction], reference[direction]) for direction in thumbnails if direction in reference]
+    by_symmetry = [symmetric_agreements(*pair) for pair in pairs]
+    means = {name: float(np.mean([shares[name] for shares in by_symmetry])) for name in SYMMETRIES}
     symmetry = max(means, key=lambda name: means[name])
-    return Accord(
-        runs=len(others),
-        agreement=float(np.mean([agreement(*pair) for pair in pairs])),
+    return Agreement(
+        runs=len(references),
+        share=float(np.mean([agreement(*pair) for pair in pairs])),
         symmetry=symmetry,
-        under_symmetry=means[symmetry],
+        share_under_symmetry=means[symmetry],
     )
 
 
-def judge(figures: Mapping[Direction, Figures], found: Accord | None) -> Verdict:
-    """The verdict that the figures allow, the plainest failure first."""
-    own = worse_score(figures)
-    word, because = _word(figures, own, found)
-    score = own * max(found.agreement, found.under_symmetry) if found else own
-    return Verdict(word, because, score, figures, found)
+def decide(metrics: Mapping[Direction, DirectionMetrics], agreement: Agreement | None) -> Verdict:
+    """Return the verdict that the metrics and the agreement allow; the clearest failure comes first."""
+    own_score = worst_direction_score(metrics)
+    label, reason = _label(metrics, own_score, agreement)
+    score = own_score * max(agreement.share, agreement.share_under_symmetry) if agreement else own_score
+    return Verdict(label, reason, score, metrics, agreement)
 
 
-def worse_score(figures: Mapping[Direction, Figures]) -> float:
-    """The score of the worse direction."""
-    return min(figure.score for figure in figures.values())
+def worst_direction_score(metrics: Mapping[Direction, DirectionMetrics]) -> float:
+    """Return the unsupervised score of the worse direction."""
+    return min(each.score for each in metrics.values())
 
 
-def _word(figures: Mapping[Direction, Figures], own: float, found: Accord | None) -> tuple[Word, str]:
-    worst = min(figures, key=lambda way: figures[way].diversity)
-    if figures[worst].diversity < COLLAPSED:
-        return "collapsed", f"{ARROWS[worst]} makes nearly the same image of everything."
-    if max(figure.change for figure in figures.values()) < COPIED:
-        return "copies its input", "The images leave as they came, which is right only if the two piles are alike."
-    if found is None:
-        if own < GOOD:
-            return "unstable", "Its images are not yet those of the other domain, or do not come back."
-        come_back = "" if any(figure.round_trip is None for figure in figures.values()) else " and come back"
+def _label(
+    metrics: Mapping[Direction, DirectionMetrics], own_score: float, agreement: Agreement | None
+) -> tuple[Label, str]:
+    worst = min(metrics, key=lambda direction: metrics[direction].diversity)
+    if metrics[worst].diversity < COLLAPSE_DIVERSITY:
+        return "collapsed", f"{LABELS[worst]} generates nearly the same image for every input."
+    if max(each.change for each in metrics.values()) < COPY_CHANGE:
         return (
-            "unconfirmed",
-            f"Its images pass for those of the other domain{come_back}. So do those of a wrong relation: only true "
-            "pairs, or another start that comes as far, can confirm it (--starts 2).",
+            "copies its input",
+            "Outputs are nearly identical to inputs. This is correct only if both domains look the same; otherwise "
+            "try --set generator.residual=false.",
         )
-    if own < MADE:
-        return "unstable", "Its images are not yet those of the other domain, or do not come back; train it for longer."
-    runs = "another start" if found.runs == 1 else f"{found.runs} other starts"
-    agreed = f"It agrees with {runs} on {found.agreement:.0%} of the images"
-    if max(found.agreement, found.under_symmetry) < AGREED:
-        return "unstable", f"{agreed} only: luck chose the relation."
-    mirrored = found.agreement < AGREED or found.under_symmetry > found.agreement + MIRRORED
-    if mirrored:
-        agreed = f"{agreed} as they are, on {found.under_symmetry:.0%} once they are {found.symmetry}"
-    if own < GOOD:
-        return "unconfirmed", f"{agreed}. But its images are not yet those of the other domain: train it for longer."
-    if mirrored:
-        return "found up to a symmetry", f"{agreed}: the images alone do not tell which is right."
-    return "found", f"{agreed}."
+    if agreement is None:
+        return _label_without_reference(metrics, own_score)
+    if own_score < MIN_REFERENCE_SCORE:
+        return (
+            "unstable",
+            "The translations do not yet look like the other domain, or their round trips are poor. Train longer.",
+        )
+    runs = "a run with another seed" if agreement.runs == 1 else f"{agreement.runs} runs with other seeds"
+    if max(agreement.share, agreement.share_under_symmetry) < MIN_AGREEMENT:
+        return (
+            "unstable",
+            f"Only {agreement.share:.0%} of the images are translated in the same way by {runs}, so this mapping is "
+            "probably arbitrary. Train longer, add images, or provide known pairs (--anchors).",
+        )
+    finding = f"{agreement.share:.0%} of the images are translated in the same way by {runs}"
+    has_symmetry = (
+        agreement.share < MIN_AGREEMENT or agreement.share_under_symmetry > agreement.share + MIN_SYMMETRY_GAIN
+    )
+    if has_symmetry:
+        finding = f"{finding}, and {agreement.share_under_symmetry:.0%} once they are {agreement.symmetry}"
+    if own_score < GOOD_SCORE:
+        return "unconfirmed", f"{finding}. But the translations do not yet look like the other domain. Train longer."
+    if has_symmetry:
+        return "found up to a symmetry", f"{finding}. The images alone do not show which of the two is correct."
+    return "found", f"{finding}."
 
 
-def _distribution(made: Tensor, real: Tensor) -> float:
-    """``Figures.distribution``; the distance of two samples of one distribution falls with the root of their size."""
+def _label_without_reference(metrics: Mapping[Direction, DirectionMetrics], own_score: float) -> tuple[Label, str]:
+    if own_score < GOOD_SCORE:
+        return "unstable", "The translations do not yet look like the other domain, or their round trips are poor."
+    has_round_trips = all(each.round_trip is not None for each in metrics.values())
+    looks = "look like the other domain and their round trips are close" if has_round_trips else "look like its images"
+    return (
+        "unconfirmed",
+        f"The translations {looks}, but those of an arbitrary mapping would too. Only true pairs, or a run with "
+        "another seed that has learned as much, can confirm the relation (--seeds-tried 2).",
+    )
+
+
+def _distribution(translated: Tensor, real: Tensor) -> float:
+    """Return ``DirectionMetrics.distribution``.
+
+    The distance between two samples of one distribution falls with the square root of their size.
+    """
 
     def distance(images: Tensor, references: Tensor) -> float:
         return sliced_wasserstein(images, references)["sliced_wasserstein"]
 
     chance = distance(real[::2], real[1::2]) / 2**0.5 if len(real) > 1 else 0.0
     span = distance(real.mean(0, keepdim=True).expand_as(real), real) - chance
-    return max(0.0, distance(made, real) - chance) / span if span > 0 else 0.0
+    return max(0.0, distance(translated, real) - chance) / span if span > 0 else 0.0
 
 
-def _drawn(pixels: Pixels) -> Pixels:
-    """At most ``PROBED`` of the images, in an order that owes nothing to their names: neighbours are often alike."""
-    return np.array(pixels[np.random.default_rng(0).permutation(len(pixels))[:PROBED]])
+def _choose_images(pixels: Pixels) -> Pixels:
+    """Choose at most ``PROBE_IMAGES`` in random order, because neighbours in a folder are often similar."""
+    return np.array(pixels[np.random.default_rng(0).permutation(len(pixels))[:PROBE_IMAGES]])
 
 
-def _distances(one: Tensor, other: Tensor) -> Tensor:
-    """Euclidean distances of all rows, exactly 0 between equal ones."""
-    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
+def _distances(rows: Tensor, references: Tensor) -> Tensor:
+    """Return the Euclidean distances of all pairs of rows, exactly 0 between equal ones."""
+    return torch.cdist(rows, references, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _small(pixels: Pixels) -> Tensor:
-    """uint8 (N, H, W, C) as RGB area averages (N, 3, SIDE, SIDE) in [0, 1]."""
+def _thumbnails(pixels: Pixels) -> Tensor:
+    """Return uint8 (N, H, W, C) as RGB area averages, float (N, 3, 16, 16) in [0, 1]."""
     images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
-    return F.adaptive_avg_pool2d(as_rgb(images), SIDE)
+    return F.adaptive_avg_pool2d(as_rgb(images), THUMBNAIL_PIXELS)
 
 
 @torch.no_grad()
-def _judged(model: TranslationModel, way: Direction, real: Pixels, translated: Pixels) -> float:
-    """Share of pairs of a real and a translated image that the discriminator ranks rightly, ties half."""
-    judge_of = model.judge_b if way == "a_to_b" else model.judge_a
+def _discriminator_accuracy(model: TranslationModel, direction: Direction, real: Pixels, translated: Pixels) -> float:
+    """Return the share of (real, translated) pairs that the discriminator orders correctly; ties count half."""
+    discriminate = model.discriminate_b if direction == "a_to_b" else model.discriminate_a
     device = next(model.parameters()).device
-    logits = [
-        torch.cat(
-            [
-                judge_of(model.pixel_range.encode(batch.to(device))).logits.flatten(1).mean(1)
-                for batch in torch.split(torch.from_numpy(pixels), 64)
-            ]
-        )
-        for pixels in (real, translated)
-    ]
+    logits = []
+    for pixels in (real, translated):
+        batches = torch.split(torch.from_numpy(pixels), 64)
+        outputs = [discriminate(model.pixel_range.encode(batch.to(device))).logits for batch in batches]
+        logits.append(torch.cat([output.flatten(1).mean(1) for output in outputs]))
     difference = logits[0][:, None] - logits[1][None]
     return ((difference > 0).float() + 0.5 * (difference == 0).float()).mean().item()

@@ -27,16 +27,16 @@ class Hinge(Objective):
     def generator_terms(self, model, trips, step):
         weight = self.reconstruction_weight
         return {
-            "adversarial_a": -model.judge_a(trips.fake_a).logits.mean(),
-            "adversarial_b": -model.judge_b(trips.fake_b).logits.mean(),
+            "adversarial_a": -model.discriminate_a(trips.fake_a).logits.mean(),
+            "adversarial_b": -model.discriminate_b(trips.fake_b).logits.mean(),
             "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, "l1"),
             "reconstruction_b": weight * reconstruction(trips.reconstructed_b, trips.real_b, "l1"),
         }
 
     def discriminator_terms(self, model, trips, step):
         return {
-            "discriminator_a": hinge(model.judge_a, trips.real_a, trips.fake_a.detach()),
-            "discriminator_b": hinge(model.judge_b, trips.real_b, trips.fake_b.detach()),
+            "discriminator_a": hinge(model.discriminate_a, trips.real_a, trips.fake_a.detach()),
+            "discriminator_b": hinge(model.discriminate_b, trips.real_b, trips.fake_b.detach()),
         }
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     for objective in ("hinge", "modern"):
         settings = [f"objective.name={objective}"]
         outcome = discogan.train(a, b, out=Path(out) / objective, image_size=32, steps=steps, settings=settings)
-        print(objective, outcome.verdict.word, f"{outcome.verdict.score:.2f}")
+        print(objective, outcome.verdict.label, f"{outcome.verdict.score:.2f}")
     print("Look at", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
 
 

@@ -18,7 +18,7 @@ def main() -> None:
 
     draw_domains(out / "data")  # Line drawings and pictures of other things; true pairs to score with.
     outcome = discogan.train(out / "data/train_a", out / "data/train_b", out=out / "run", minutes=minutes)
-    print("Without any pair:", outcome.verdict.word, "-", outcome.verdict.because)
+    print("Without any pair:", outcome.verdict.label, "-", outcome.verdict.reason)
 
     scores = discogan.evaluate(out / "run", out / "data/test_a", out / "data/test_b")
     for direction in ("a_to_b", "b_to_a"):

@@ -74,6 +74,6 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def rendering() -> None:
     """Skips where VTK finds neither EGL nor OSMesa; tried in a process of its own, for it may take that one down."""
-    attempt = "from discogan.renders.atlas import Atlas\nAtlas(32)"
+    attempt = "from discogan.experiments.renders.atlas import Atlas\nAtlas(32)"
     if subprocess.run([sys.executable, "-c", attempt], capture_output=True).returncode:
         pytest.skip("this machine has no OpenGL to render with (on Debian: apt-get install libegl1 libgl1-mesa-dri)")

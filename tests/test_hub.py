@@ -41,7 +41,7 @@ def test_the_card_says_what_is_known(packaged, small_run):
     head = card.split("---")[1]
     assert "license: mit" in head
     assert "pipeline_tag: image-to-image" in head
-    assert json.loads((small_run / "verdict.json").read_text())["because"] in card
+    assert json.loads((small_run / "verdict.json").read_text())["reason"] in card
     assert "13 images of A and 10 of B" in card
     assert "samples.png" in card
     assert (packaged / "samples.png").exists()

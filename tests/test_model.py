@@ -40,8 +40,8 @@ def test_a_pass_runs_once_and_only_when_asked_for(model):
 
 
 def test_discriminators_judge_the_domain_they_are_named_after(model):
-    assert model.judge_a(torch.rand(2, 3, 32, 32)).logits.shape == (2, 1)
-    assert model.judge_b(torch.rand(2, 1, 32, 32)).logits.shape == (2, 1)
+    assert model.discriminate_a(torch.rand(2, 3, 32, 32)).logits.shape == (2, 1)
+    assert model.discriminate_b(torch.rand(2, 1, 32, 32)).logits.shape == (2, 1)
 
 
 def test_pixels_in_pixels_out_in_batches(model):

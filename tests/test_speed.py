@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 import speed
 from discogan.api import resume, train
-from discogan.checkpoint import RunFolder
 from discogan.config import load_config
 from discogan.data import store
 from discogan.devices import memory_format
+from discogan.run_folder import RunFolder
 from discogan.training.learner import Learner
 from tests.conftest import SMALL
 

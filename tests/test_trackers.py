@@ -4,8 +4,8 @@ import pytest
 
 import discogan
 from discogan.errors import ConfigError
-from discogan.notebook import LiveFigure
-from discogan.tracking import read_metrics
+from discogan.observers.notebook import LiveFigure
+from discogan.run_folder import read_records
 from discogan.training import Observer, Observers, StepReport
 from tests.conftest import SMALL
 
@@ -19,7 +19,7 @@ def test_tensorboard_has_losses_samples_settings_and_verdict_also_after_a_resume
     discogan.resume(run, steps=6, track=["tensorboard"])
     log = events.EventAccumulator(str(run / "tensorboard"))
     log.Reload()
-    logged = read_metrics(run / "metrics.jsonl")
+    logged = read_records(run / "metrics.jsonl")
     told = log.Scalars("reconstruction_a")
     assert [event.step for event in told] == [2, 4, 6] == [record["step"] for record in logged]
     assert [event.value for event in told] == pytest.approx([record["reconstruction_a"] for record in logged])

@@ -11,12 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from discogan import api, training
-from discogan.checkpoint import RunFolder, read_progress
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
-from discogan.tracking import read_metrics
+from discogan.run_folder import RunFolder, read_progress, read_records
 from discogan.training import Observer, resume
 from discogan.training.data import prepare_data
-from discogan.training.signals import signals_caught
+from discogan.training.signals import catch_signals
 from discogan.training.trainer import Trainer
 from tests.conftest import SMALL, write_images
 
@@ -79,7 +78,7 @@ def test_a_run_leaves_what_the_run_folder_promises(small_run):
     description = json.loads((small_run / "config.json").read_text())
     assert description["data"]["a"]["count"] == 13
     assert description["versions"]["torch"] == torch.__version__
-    records = read_metrics(small_run / "metrics.jsonl")
+    records = read_records(small_run / "metrics.jsonl")
     assert [record["step"] for record in records] == [2, 4, 6]
     assert {"adversarial_a", "penalty_b", "reconstruction_a", "images_per_second"} <= records[0].keys()
 
@@ -175,7 +174,7 @@ def test_metrics_hold_each_step_once_after_a_kill(domains, tmp_path):
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6}\n{"step": 8, "adv')
     resume(tmp_path / "run", steps=8)
-    assert [record["step"] for record in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
+    assert [record["step"] for record in read_records(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
 
 
 def test_a_time_budget_ends_the_run_and_counts_earlier_sittings(domains, tmp_path):
@@ -343,7 +342,7 @@ def test_outside_the_main_thread_signals_are_left_alone():
     caught = []
 
     def inside():
-        with signals_caught() as signals:
+        with catch_signals() as signals:
             caught.append(signals)
 
     thread = threading.Thread(target=inside)
@@ -351,6 +350,6 @@ def test_outside_the_main_thread_signals_are_left_alone():
     thread.join()
     assert caught == [[]]
     before = signal.getsignal(signal.SIGINT)
-    with signals_caught():
+    with catch_signals():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before

@@ -159,7 +159,7 @@ def test_a_direction_that_was_not_learned_is_refused(domains, tmp_path):
     scores = discogan.evaluate(tmp_path / "run")
     assert "b_to_a" not in scores
     assert "round_trip_l1" not in scores["a_to_b"]
-    assert scores["verdict"]["figures"]["a_to_b"]["round_trip"] is None
+    assert scores["verdict"]["metrics"]["a_to_b"]["round_trip"] is None
     print_scores(scores)
     print_verdict(scores["verdict"])
 

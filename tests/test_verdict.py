@@ -2,9 +2,19 @@ import numpy as np
 import pytest
 import torch
 
+from discogan.labels import verdict_name
 from discogan.metrics.agreement import agreement, symmetric_agreements
-from discogan.verdict import PROBED, Accord, Figures, Probe, accord, examine, judge, with_anchors, with_pairs
-from discogan.wording import verdict_name
+from discogan.verdict import (
+    PROBE_IMAGES,
+    Agreement,
+    DirectionMetrics,
+    Probe,
+    assess,
+    decide,
+    measure_agreement,
+    with_anchors,
+    with_pairs,
+)
 
 WAYS = ("a_to_b", "b_to_a")
 
@@ -23,10 +33,10 @@ class Translator:
     def parameters(self):
         return iter([torch.zeros(1)])
 
-    def judge_a(self, images):
-        return type("Judgement", (), {"logits": images.mean((1, 2, 3)).unsqueeze(1)})
+    def discriminate_a(self, images):
+        return type("DiscriminatorOutput", (), {"logits": images.mean((1, 2, 3)).unsqueeze(1)})
 
-    judge_b = judge_a
+    discriminate_b = discriminate_a
 
 
 def images(count=40, seed=0, side=32):
@@ -46,7 +56,7 @@ def probe():
 
 def verdict_of(probe, model, *others):
     figures, made = probe.measure(model)
-    return judge(figures, accord(made, [probe.translate(other) for other in others]))
+    return decide(figures, measure_agreement(made, [probe.translate(other) for other in others]))
 
 
 def pair_scores(top_1, identities, count=300):
@@ -70,54 +80,54 @@ def scrambled(seed):
 
 def test_two_runs_that_found_the_relation_agree(probe):
     verdict = verdict_of(probe, Translator(invert), Translator(lambda pixels: invert(pixels) // 2 + 60))
-    assert verdict.word == "found"
-    assert verdict.accord.agreement > 0.95
+    assert verdict.label == "found"
+    assert verdict.agreement.share > 0.95
     assert verdict.score > 0.7
 
 
 def test_runs_that_luck_led_are_unstable_though_their_images_are_perfect(probe):
     verdict = verdict_of(probe, scrambled(0), scrambled(1), scrambled(2))
-    assert verdict.word == "unstable"
-    assert verdict.accord.runs == 2
-    assert verdict.figures["a_to_b"].distribution < 0.1
+    assert verdict.label == "unstable"
+    assert verdict.agreement.runs == 2
+    assert verdict.metrics["a_to_b"].distribution < 0.1
     assert verdict.score < 0.1
 
 
 def test_runs_that_differ_by_a_mirror_have_found_it_up_to_that(probe):
     verdict = verdict_of(probe, Translator(invert), Translator(lambda pixels: invert(pixels)[:, :, ::-1]))
-    assert verdict.word == "found up to a symmetry"
-    assert "mirrored left to right" in verdict.because
-    assert verdict.accord.agreement < 0.2
+    assert verdict.label == "found up to a symmetry"
+    assert "mirrored left to right" in verdict.reason
+    assert verdict.agreement.share < 0.2
 
 
 def test_starts_that_agree_because_none_has_learned_have_found_nothing(probe):
     darker = Translator(lambda pixels: pixels // 2)
     verdict = verdict_of(probe, darker, darker)
-    assert verdict.accord.agreement > 0.95
+    assert verdict.agreement.share > 0.95
     assert verdict.score < 0.4
-    assert verdict.word == "unstable"
-    assert "longer" in verdict.because
+    assert verdict.label == "unstable"
+    assert "longer" in verdict.reason
 
 
 def test_one_image_for_everything_is_a_collapse(probe):
     verdict = verdict_of(probe, Translator(invert, lambda pixels: np.broadcast_to(pixels[:1], pixels.shape)))
-    assert (verdict.word, verdict.score) == ("collapsed", 0)
-    assert "B to A" in verdict.because
+    assert (verdict.label, verdict.score) == ("collapsed", 0)
+    assert "B to A" in verdict.reason
 
 
 def test_only_starts_that_have_learned_something_are_witnesses(probe):
     grey = Translator(lambda pixels: 0 * pixels + 127)
-    verdict = examine(Translator(invert), probe, [Translator(invert), grey, scrambled(0)])
-    assert verdict.accord.runs == 1
-    assert verdict.because.endswith("2 of 3 other starts had learned too little to be asked.")
+    verdict = assess(Translator(invert), probe, [Translator(invert), grey, scrambled(0)])
+    assert verdict.agreement.runs == 1
+    assert verdict.reason.endswith("2 of 3 reference runs had learned too little to count.")
 
 
 def test_true_pairs_speak_against_what_does_worse_than_its_input(probe):
     found = verdict_of(probe, Translator(invert))
     assert with_pairs(found, pair_scores(0.4, (0.35, 0.35))) == found
     doubted = with_pairs(found, pair_scores(0.4, (0.35, 0.5)))
-    assert doubted.word == "unstable"
-    assert "B to A finds 40.0% of 300 true partners, its input 50.0%" in doubted.because
+    assert doubted.label == "unstable"
+    assert "B to A finds 40.0% of 300 true partners; the untranslated input finds 50.0%" in doubted.reason
     assert with_pairs(found, pair_scores(0.4, (0.35, 0.41))) == found
 
 
@@ -125,16 +135,16 @@ def test_true_pairs_cite_the_direction_that_speaks(probe):
     found, scores = verdict_of(probe, Translator(invert)), pair_scores(0.5, (0.6, 0), count=100)
     scores["b_to_a"] |= {"top_1": 0.0, "identity_top_1": 0.2}
     doubted = with_pairs(found, scores)
-    assert doubted.word == "unstable"
-    assert "B to A finds 0.0%" in doubted.because
+    assert doubted.label == "unstable"
+    assert "B to A finds 0.0%" in doubted.reason
 
 
 def test_true_pairs_confirm_what_does_much_better_than_its_input(probe):
     alone = verdict_of(probe, Translator(invert))
-    assert with_pairs(alone, pair_scores(0.4, (0.1, 0.35))).word == "unconfirmed"
+    assert with_pairs(alone, pair_scores(0.4, (0.1, 0.35))).label == "unconfirmed"
     confirmed = with_pairs(alone, pair_scores(0.4, (0.1, 0.1)))
-    assert confirmed.word == "found"
-    assert "its input 10.0%" in confirmed.because
+    assert confirmed.label == "found"
+    assert "input finds 10.0%" in confirmed.reason
 
 
 @pytest.mark.parametrize(
@@ -142,39 +152,39 @@ def test_true_pairs_confirm_what_does_much_better_than_its_input(probe):
 )
 def test_a_few_pairs_confirm_only_what_chance_would_not_do(probe, top_1, count, word):
     alone = verdict_of(probe, Translator(invert))
-    assert with_pairs(alone, pair_scores(top_1, (0, 0), count)).word == word
+    assert with_pairs(alone, pair_scores(top_1, (0, 0), count)).label == word
 
 
 def test_starts_that_agree_on_images_that_are_poor_are_unconfirmed(probe):
     dull = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8))
     verdict = verdict_of(probe, dull, dull)
-    assert verdict.accord.agreement > 0.95
+    assert verdict.agreement.share > 0.95
     assert 0.4 <= verdict.score < 0.5
-    assert verdict.word == "unconfirmed"
-    assert "longer" in verdict.because
+    assert verdict.label == "unconfirmed"
+    assert "longer" in verdict.reason
 
 
 def test_a_way_back_that_is_not_trained_is_not_counted():
     grey = Translator(invert, lambda pixels: 0 * pixels + 127)
     one_way = Probe(images(seed=0), invert(images(seed=1)), ("a_to_b",), ())
     verdict = verdict_of(one_way, grey)
-    assert verdict.figures["a_to_b"].round_trip is None
+    assert verdict.metrics["a_to_b"].round_trip is None
     assert verdict.score > 0.7
-    assert verdict.word == "unconfirmed"
-    assert "come back" not in verdict.because
+    assert verdict.label == "unconfirmed"
+    assert "come back" not in verdict.reason
 
 
 def test_a_copy_is_called_one(probe):
-    assert verdict_of(probe, Translator(lambda pixels: pixels)).word == "copies its input"
+    assert verdict_of(probe, Translator(lambda pixels: pixels)).label == "copies its input"
 
 
 def test_one_run_alone_says_that_it_is_alone(probe):
     verdict = verdict_of(probe, Translator(invert))
-    assert verdict.word == "unconfirmed"
-    assert "another start" in verdict.because
+    assert verdict.label == "unconfirmed"
+    assert "another seed" in verdict.reason
     assert verdict_name(verdict.to_dict()) == "relation unconfirmed"
     noise = Translator(lambda pixels: np.random.default_rng(0).integers(0, 256, pixels.shape, dtype=np.uint8))
-    assert verdict_of(probe, noise).word in ("unstable", "collapsed")
+    assert verdict_of(probe, noise).label in ("unstable", "collapsed")
 
 
 def test_figures_of_a_perfect_and_of_a_constant_map(probe):
@@ -191,15 +201,15 @@ def test_figures_of_a_perfect_and_of_a_constant_map(probe):
 def test_a_discriminator_that_knows_everything_ranks_every_pair():
     bright, dark = np.full((6, 32, 32, 3), 200, np.uint8), np.full((6, 32, 32, 3), 20, np.uint8)
     figures, _ = Probe(dark, bright).measure(Translator(lambda pixels: pixels))
-    assert figures["a_to_b"].judged == 1
-    assert figures["b_to_a"].judged == 0
-    assert Probe(dark, dark).measure(Translator(lambda pixels: pixels))[0]["a_to_b"].judged == 0.5
+    assert figures["a_to_b"].discriminator_accuracy == 1
+    assert figures["b_to_a"].discriminator_accuracy == 0
+    assert Probe(dark, dark).measure(Translator(lambda pixels: pixels))[0]["a_to_b"].discriminator_accuracy == 0.5
 
 
 @pytest.mark.parametrize(("worse", "value"), [("round_trip", 1.0), ("diversity", 0.1), ("distribution", 0.9)])
 def test_each_figure_lowers_the_score(worse, value):
-    good = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.1, "change": 1.0, "judged": 0.7}
-    assert Figures(**{**good, worse: value}).score < 0.2 < 0.7 < Figures(**good).score
+    good = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.1, "change": 1.0, "discriminator_accuracy": 0.7}
+    assert DirectionMetrics(**{**good, worse: value}).score < 0.2 < 0.7 < DirectionMetrics(**good).score
 
 
 def test_held_out_anchors_count_those_that_find_their_partner(probe):
@@ -222,7 +232,7 @@ def test_anchors_that_the_probe_holds_are_found_too():
 
 
 def test_figures_owe_nothing_to_the_order_of_the_files():
-    many = images(PROBED, seed=3)
+    many = images(PROBE_IMAGES, seed=3)
     bursts = many[::8].repeat(8, 0) // 8 * 7 + many // 8
     shuffled = bursts[np.random.default_rng(1).permutation(len(bursts))]
     in_order, mixed = (Probe(pixels, pixels).measure(Translator(invert))[0]["a_to_b"] for pixels in (bursts, shuffled))
@@ -231,20 +241,20 @@ def test_figures_owe_nothing_to_the_order_of_the_files():
 
 def test_symmetric_images_are_not_called_mirrored(probe):
     figures, _ = probe.measure(Translator(invert))
-    assert judge(figures, Accord(1, 0.96, "mirrored left to right", 0.97)).word == "found"
-    assert judge(figures, Accord(1, 0.6, "mirrored left to right", 0.97)).word == "found up to a symmetry"
+    assert decide(figures, Agreement(1, 0.96, "mirrored left to right", 0.97)).label == "found"
+    assert decide(figures, Agreement(1, 0.6, "mirrored left to right", 0.97)).label == "found up to a symmetry"
 
 
 def test_a_symmetry_is_one_for_both_directions(probe):
     _, made = probe.measure(Translator(invert))
     turned = {"a_to_b": made["a_to_b"].flip(-1), "b_to_a": made["b_to_a"].flip(-2)}
-    assert accord(made, [turned]).under_symmetry < 0.6
+    assert measure_agreement(made, [turned]).share_under_symmetry < 0.6
 
 
 def test_poor_images_are_not_found_under_a_symmetry_either(probe):
     dull = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8))
     mirrored = Translator(lambda pixels: (invert(pixels) * 0.75 + 32).astype(np.uint8)[:, :, ::-1])
-    assert verdict_of(probe, dull, mirrored).word == "unconfirmed"
+    assert verdict_of(probe, dull, mirrored).label == "unconfirmed"
 
 
 def test_agreement_of_unrelated_images_is_chance():

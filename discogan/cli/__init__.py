@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-import discogan
+from discogan import version
 from discogan.cli import console
 from discogan.cli.chain import chain
 from discogan.cli.completion import completion
@@ -32,7 +32,7 @@ from discogan.errors import DiscoGANError
 app = App(
     name="discogan",
     help="Two folders of images, no pairs: learn how they correspond, translate either way, score the result.",
-    version=discogan.__version__,
+    version=version.__version__,
     help_format="plaintext",
 )
 WORK = (train, translate, match, chain, evaluate, reproduce, demo, data)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from discogan.cli.console import say
 from discogan.cli.parameters import Device
+from discogan.directions import DIRECTIONS
 
 SHOWN = 12
 
@@ -53,6 +54,6 @@ def _parse(step: str) -> tuple[str, str]:
     from discogan.errors import ConfigError
 
     run, colon, direction = step.rpartition(":")
-    if not colon or direction not in ("a_to_b", "b_to_a"):
+    if not colon or direction not in DIRECTIONS:
         raise ConfigError(f"A step is RUN:a_to_b or RUN:b_to_a, not {step!r}.")
     return run, direction

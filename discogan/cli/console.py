@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from discogan.wording import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, figure_text, verdict_name
+from discogan.directions import DIRECTIONS
+from discogan.labels import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, figure_text, verdict_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -76,7 +77,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def print_scores(scores: Mapping[str, Any]) -> None:
     """A run's scores in the directions that it has learned, each beside what the identity and chance would score."""
-    for direction in (way for way in ("a_to_b", "b_to_a") if way in scores):
+    for direction in (way for way in DIRECTIONS if way in scores):
         values = scores[direction]
         if scores["paired"]:
             rows = [
@@ -90,13 +91,13 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 def print_verdict(verdict: Mapping[str, Any]) -> None:
     """What can be said of a relation without pairs, and the figures behind it."""
-    figures = verdict["figures"]
+    figures = verdict["metrics"]
     rows = [[label, *(figure_text(figures[way][key]) for way in figures)] for label, key in FIGURES]
     if verdict["held_out_anchors"] is not None:
         count, found = verdict["held_out_anchors"], verdict["anchors_found"]
         rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])
     print_table("", ["on the images it trains on", *figures], rows)
-    say(f"Verdict: {verdict_name(verdict)} (score {verdict['score']:.2f} of 1). {verdict['because']}")
+    say(f"Verdict: {verdict_name(verdict)} (score {verdict['score']:.2f} of 1). {verdict['reason']}")
 
 
 def print_azimuths(scores: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ def render(
     seed
         The same seed and numbers are the same things.
     """
-    from discogan.renders.folder import parse_azimuths, render_folder
+    from discogan.experiments.renders.folder import parse_azimuths, render_folder
 
     with progress_bar(f"rendering {kind}s") as bar:
         made = render_folder(

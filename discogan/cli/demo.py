@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from discogan.cli.console import print_scores, print_verdict, say
 from discogan.cli.train import Display
+from discogan.directions import DIRECTIONS
 
 if TYPE_CHECKING:
-    from discogan.checkpoint import RunFolder
     from discogan.images import Pixels
+    from discogan.run_folder import RunFolder
     from discogan.training import Outcome
 
 
@@ -32,9 +33,9 @@ def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0, 
         CPU threads, 0 for one a core; 1 is quicker where other work keeps the cores busy.
     """
     from discogan import evaluation
-    from discogan.checkpoint import RunFolder
     from discogan.files import write_json
     from discogan.report import write_report
+    from discogan.run_folder import RunFolder
 
     run, data, sheet = RunFolder(out / "run"), out / "data", out / "contact-sheet.png"
     _claim(out, run, seed)
@@ -60,7 +61,7 @@ def _claim(out: Path, run: RunFolder, seed: int) -> None:
     marker = out / ".discogan-demo"
     if out.exists() and any(out.iterdir()) and not marker.exists():
         raise RunError(f"{out} holds something other than a demo; give another --out.")
-    if run.exists and (known := run.describe()["config"]["seed"]) != seed:
+    if run.exists and (known := run.describe().config.seed) != seed:
         raise RunError(f"{out} holds a demo of seed {known}; give another --out for one of seed {seed}.")
     out.mkdir(parents=True, exist_ok=True)
     marker.touch()
@@ -105,6 +106,6 @@ def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Pat
         translated = translator.translate([from_pixels(pixels) for pixels in images[one]], direction)
         rows += [(f"{one}, unseen", images[one]), (f"{one} to {other}", [to_pixels(image) for image in translated])]
         rows.append((f"true {other}", images[other]))
-    right = " and ".join(f"{scores[direction]['top_1']:.1%} {direction}" for direction in ("a_to_b", "b_to_a"))
+    right = " and ".join(f"{scores[direction]['top_1']:.1%} {direction}" for direction in DIRECTIONS)
     title = f"Learned without pairs. True partner of {scores['images_a']} ranked first: {right} (chance 0.5%)"
     draw_sheet(rows, title).save(file)

@@ -12,7 +12,7 @@ from discogan.cli.console import print_azimuths, print_json_alone, print_scores,
 from discogan.cli.parameters import Device, JsonFile, RunPath
 
 if TYPE_CHECKING:
-    from discogan.checkpoint import RunFolder
+    from discogan.run_folder import RunFolder
 
 
 def evaluate(
@@ -48,8 +48,8 @@ def evaluate(
     against
         Other runs on the same folders, to tell a relation that is found again from one that luck chose.
     """
-    from discogan.checkpoint import RunFolder
     from discogan.files import write_json
+    from discogan.run_folder import RunFolder
 
     print_json_alone(json_file)
     folder = RunFolder(run)
@@ -91,7 +91,7 @@ def _both(a: Path | None, b: Path | None, otherwise: str) -> list[Path]:
 
 def _with_earlier(given: dict[str, list[Path]], run: RunFolder) -> dict[str, list[Path]]:
     """What an evaluation of the same state was given is evidence still, unless other folders take its place."""
-    from discogan.report import read_evaluation
+    from discogan.run_folder import read_evaluation
 
     earlier = (read_evaluation(run) or {}).get("given", {}) if run.exists else {}
     known = {name: [Path(path) for path in earlier.get(name, ()) if Path(path).exists()] for name in given}

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 from discogan.cli.console import print_json_alone, say, write_result
-from discogan.cli.parameters import Direction, JsonFile, RunPath
+from discogan.cli.parameters import DirectionFlag, JsonFile, RunPath
 
 
 def export(
     run: RunPath,
     *,
-    direction: Direction,
+    direction: DirectionFlag,
     out: Path,
     format: Literal["onnx", "torch"] = "onnx",
     pixels: Literal["uint8", "float"] = "uint8",

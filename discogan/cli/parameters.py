@@ -1,13 +1,15 @@
 """Flags that commands share, each with its one help text."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from discogan.directions import Direction
+
 RunPath = Annotated[Path, Parameter(help="A run, or one of its checkpoints.")]
 RunFolderPath = Annotated[Path, Parameter(help="The run folder.")]
-Direction = Annotated[Literal["a_to_b", "b_to_a"], Parameter(help="a_to_b or b_to_a.")]
+DirectionFlag = Annotated[Direction, Parameter(help="a_to_b or b_to_a.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
 Settings = Annotated[
     list[str] | None,

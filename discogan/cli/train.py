@@ -122,7 +122,7 @@ def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, 
 
 def _resume(run: Path, changes: dict[str, Any]) -> Outcome:
     from discogan import api
-    from discogan.checkpoint import RunFolder, read_progress
+    from discogan.run_folder import RunFolder, read_progress
 
     checkpoint = RunFolder(run).last_checkpoint()
     before = read_progress(checkpoint).step if checkpoint else 0
@@ -227,7 +227,7 @@ class Display:
 
 def losses_line(record: dict[str, Any]) -> str:
     """The losses of a metrics record on one line."""
-    from discogan.tracking import losses
+    from discogan.run_folder import losses
 
     return "  ".join(f"{name} {value:.3f}" for name, value in losses(record).items())
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discogan.cli.console import errors, progress_bar, say
-from discogan.cli.parameters import Device, Direction, RunPath
+from discogan.cli.parameters import Device, DirectionFlag, RunPath
+from discogan.directions import Direction
 from discogan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def translate(
     run: RunPath,
     source: str,
     *,
-    direction: Direction | None = None,
+    direction: DirectionFlag | None = None,
     out: Path,
     round_trip: bool = False,
     original_size: bool = False,

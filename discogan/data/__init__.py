@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from discogan.config import Table
 from discogan.errors import DataError
 from discogan.images import image_files
-from discogan.registry import SOURCES
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,6 @@ class Source(Protocol):
 
     def records(self) -> tuple[list[Record], list[Record]]:
         """The images of A and of B; nothing ties the two lists together."""
-
-
-def build_source(table: Table) -> Source:
-    """The source a configuration names, with its options; raises ``ConfigError``."""
-    source: Source = SOURCES.resolve(table, "source")[1]
-    return source
 
 
 def require_folder(folder: Path, download: str) -> Path:

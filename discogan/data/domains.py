@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from discogan.config import Config
-from discogan.data import Record, build_source, folder_records
+from discogan.data import Record, folder_records
 from discogan.data.anchors import Anchors, read_anchors
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.errors import DataError
+from discogan.registry import SOURCES
 
 
 def domain_decoding(config: Config, domain: str) -> Decoding:
@@ -47,7 +48,7 @@ def open_domains(
 
     if not config.knows_its_images:
         raise DataError("The run came without its images: what it was trained on is not known here.")
-    records_a, records_b = build_source(config.source).records()
+    records_a, records_b = SOURCES.build(config.source, "source").records()
     return opened("a", records_a), opened("b", records_b)
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from discogan.data import Record
 from discogan.data.matlab import matlab_view
 from discogan.errors import DataError
-from discogan.files import sync, write_json, write_text
+from discogan.files import cache_folder, sync, write_json, write_text
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
 
 FORMAT = 1
@@ -64,12 +64,6 @@ class ImageStore:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-def cache_folder() -> Path:
-    """DISCOGAN_CACHE, else the user's cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("DISCOGAN_CACHE") or Path(base) / "discogan")
 
 
 def open_store(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discogan.checkpoint import load_model, read_tensors, write_tensors
+from discogan.checkpoints import load_model, read_tensors, write_tensors
 from discogan.config import Config
 from discogan.data.domains import domain_decoding
 from discogan.data.labels import Labelled, labelled_images
@@ -20,7 +20,6 @@ from discogan.errors import DataError
 from discogan.evaluation.scores import Scores, as_unit
 from discogan.images import Pixels
 from discogan.metrics.azimuth import AzimuthRegressor, Fitted, azimuth, fit_regressor
-from discogan.objectives import build_objective
 
 
 def evaluate_azimuth(
@@ -50,7 +49,7 @@ def evaluate_azimuth(
         regressors = fit_domain(known[0], decodings[0]), fit_domain(known[1], decodings[1])
     pixels = [_open(listed, decoding) for listed, decoding in zip(sets, decodings, strict=True)]
     scores: Scores = {}
-    for direction in directions or build_objective(config.objective).directions:
+    for direction in directions or model.directions:
         source, target = (0, 1) if direction == "a_to_b" else (1, 0)
         translated = model.translate_pixels(pixels[source], direction)
         scores[direction] = _score(regressors[target], translated, pixels[source], _degrees(sets[source]))

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discogan.checkpoint import RunFolder, best_checkpoint, load_model, read_progress, witnesses
+from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data import Record, folder_records
 from discogan.data.domains import open_anchors, open_domains, open_records
 from discogan.data.store import ImageStore
 from discogan.devices import pick_device
+from discogan.directions import Direction, opposite
 from discogan.errors import DataError
 from discogan.evaluation.extra import check_extra, extra_scores
 from discogan.images import Pixels
@@ -26,9 +27,9 @@ from discogan.metrics.retrieval import chance_retrieval, retrieval
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
-from discogan.model import Direction, TranslationModel, opposite
-from discogan.objectives import build_objective
-from discogan.verdict import Probe, Verdict, examine, with_anchors, with_pairs
+from discogan.model import TranslationModel
+from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
+from discogan.verdict import Probe, Verdict, assess, with_anchors, with_pairs
 
 Scores = dict[str, Any]
 UNPAIRED_IMAGES = 1024
@@ -71,16 +72,15 @@ def evaluate(
     pixels_a, pixels_b = (_some(store, paired) for store in stores)
     scores: Scores = {
         "run": str(run),
-        "step": read_progress(best_checkpoint(RunFolder(run))).step,
+        "step": read_progress(RunFolder(run).inference_checkpoint()).step,
         "paired": paired,
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
     }
-    objective = build_objective(config.objective)
-    for direction in objective.directions:
+    for direction in model.directions:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
         scores[direction] = score_direction(model, source, target, direction, paired)
-        if direction not in objective.round_trips:
+        if direction not in model.round_trip_directions:
             del scores[direction]["round_trip_l1"]  # The way back is not trained.
         if metrics:
             images, weights = as_unit(model.translate_pixels(source, direction)), inception_weights
@@ -109,17 +109,16 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
     """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
     device = next(model.parameters()).device
     pixels_a, pixels_b = (store.pixels for store in open_domains(config))
-    objective = build_objective(config.objective)
-    probe = Probe(pixels_a, pixels_b, objective.directions, objective.round_trips)
+    probe = Probe(pixels_a, pixels_b, model.directions, model.round_trip_directions)
     others: dict[int, TranslationModel] = {}
     for path in against:
         other, settings = load_model(path, device)
         _require_another_start(path, settings, run, config)
         others.setdefault(settings.seed, other)  # Another run of one seed is no further start.
-    for path in witnesses(run, config.seed):
+    for path in reference_checkpoints(run, config.seed):
         other, settings = load_model(path, device)
         others.setdefault(settings.seed, other)
-    verdict = examine(model, probe, others.values())
+    verdict = assess(model, probe, others.values())
     anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 

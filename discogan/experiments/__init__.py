@@ -11,7 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
+
+from discogan.directions import DIRECTIONS, Direction
 
 Row = dict[str, Any]
 OBJECTIVES = ("gan", "recon_gan", "discogan", "official", "cyclegan", "modern")
@@ -31,9 +33,9 @@ class Job:
     settings: tuple[str, ...] = ()
 
     @property
-    def directions(self) -> list[Literal["a_to_b", "b_to_a"]]:
+    def directions(self) -> list[Direction]:
         """What its objective trains: models 1 and 2 of the paper train A to B alone."""
-        return ["a_to_b"] if self.objective in ("gan", "recon_gan") else ["a_to_b", "b_to_a"]
+        return ["a_to_b"] if self.objective in ("gan", "recon_gan") else list(DIRECTIONS)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from discogan.checkpoint import load_model
+from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data import folder_records
 from discogan.data.labels import labelled_images
@@ -19,9 +19,9 @@ from discogan.evaluation import evaluate_azimuth, load_regressor
 from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_azimuths, draw_sheets
 from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
+from discogan.experiments.renders.folder import FRONT, FULL, LABELS, render_folder
 from discogan.files import write_text
 from discogan.metrics.azimuth import Fitted
-from discogan.renders.folder import FRONT, FULL, LABELS, render_folder
 from discogan.training import check_config
 
 IDENTITIES = {"train_0": (0, 120), "train_1": (120, 120), "test": (240, 40)}

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from discogan.directions import LABELS
 from discogan.experiments import Row, setting_name
-from discogan.experiments.tables import ARROWS, groups
+from discogan.experiments.tables import groups
 
 POINT = {"s": 9, "alpha": 0.35, "linewidths": 0}
 
@@ -32,9 +33,9 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
         figure = Figure(figsize=(2.3 * len(chosen) + 0.6, 5), layout="tight")
         axes = figure.subplots(2, len(chosen), squeeze=False, sharex=True, sharey=True)
         for column, row in enumerate(chosen):
-            for line, way in enumerate(ARROWS):
+            for line, way in enumerate(LABELS):
                 _scatter(axes[line][column], row, way)
-        for line, arrow in enumerate(ARROWS.values()):
+        for line, arrow in enumerate(LABELS.values()):
             axes[line][0].set_ylabel(f"{arrow}: output (degrees)")
         figure.supxlabel("azimuth of the input (degrees)", fontsize=10)
         files.append(folder / f"azimuths-{stem}.png")

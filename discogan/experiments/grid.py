@@ -23,8 +23,8 @@ from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
 from discogan.files import write_text
-from discogan.tracking import read_metrics
-from discogan.training import made_with
+from discogan.run_folder import read_records
+from discogan.training import provenance
 
 RESULTS = "results.jsonl"
 
@@ -103,7 +103,7 @@ def run_jobs(
     """Run the jobs that have no result yet, ``parallel`` at a time."""
     results = out / RESULTS
     # Rewritten whole, so that the next line does not join one that a kill tore.
-    write_text(results, "".join(json.dumps(row) + "\n" for row in read_metrics(results)))
+    write_text(results, "".join(json.dumps(row) + "\n" for row in read_records(results)))
     done = finished_jobs(results)
     waiting = [job for job in jobs if job not in done]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
@@ -130,7 +130,7 @@ def run_jobs(
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
     """Tables and scatter plots from results.jsonl, and what the runs left in sheets and points."""
-    rows = read_metrics(out / RESULTS)
+    rows = read_records(out / RESULTS)
     good = [row for row in rows if "failed" not in row]
     written = [*write_tables(experiment, rows, out), *experiment.figures(good, out)]
     say("Written: " + ", ".join(path.name for path in written) + f" in {out}")
@@ -139,7 +139,7 @@ def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
 
 def finished_jobs(file: Path) -> set[Job]:
     """The jobs that have a row."""
-    return set(map(job_of, read_metrics(file)))
+    return set(map(job_of, read_records(file)))
 
 
 def _run_all(
@@ -163,7 +163,7 @@ def _run_one(experiment: Experiment, job: Job, data: Path, out: Path) -> Row:
     except DivergedError as error:
         # A result like any other: running it again would end the same way.
         scores = {"failed": str(error), "steps": error.step, "directions": []}
-    return {**asdict(job), **scores, **made_with()}
+    return {**asdict(job), **scores, **provenance()}
 
 
 def _parallel() -> int:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from discogan.checkpoint import RunFolder
 from discogan.config import Config, Table, load_config
 from discogan.data import Record
 from discogan.data.domains import open_records
+from discogan.directions import DIRECTIONS, Direction, opposite, source_domain
 from discogan.errors import DataError, RunError
 from discogan.evaluation.scores import score_direction
 from discogan.experiments import Job
 from discogan.images import Pixels, draw_sheet
-from discogan.model import DIRECTIONS, Direction, TranslationModel, opposite
+from discogan.model import TranslationModel
+from discogan.run_folder import RunFolder
 from discogan.training import resume, train
 
 SMALL = ("generator.width=16", "discriminator.width=16", "training.batch_size=16")
@@ -98,10 +99,10 @@ def write_sheet(
         ways = [direction, opposite(direction)] * times
         images = tests[DIRECTIONS.index(direction)]
         images = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
-        rows.append((f"{direction[0].upper()}, unseen", list(images)))
+        rows.append((f"{source_domain(direction).upper()}, unseen", list(images)))
         for done, way in enumerate(ways[:times], start=1):
             images = model.translate_pixels(images, way)
-            rows.append((" to ".join(step[0].upper() for step in ways[: done + 1]), list(images)))
+            rows.append((" to ".join(source_domain(step).upper() for step in ways[: done + 1]), list(images)))
     file.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(rows, title, cell_pixels=64).save(file)
 

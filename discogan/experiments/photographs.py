@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from discogan.checkpoint import load_model
+from discogan.checkpoints import load_model
 from discogan.config import Config, Table, read_preset
-from discogan.data import Record, build_source
+from discogan.data import Record
 from discogan.devices import pick_device
 from discogan.errors import ConfigError
 from discogan.evaluation.scores import pair_records
 from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_sheets
 from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
+from discogan.registry import SOURCES
 from discogan.training import check_config
 
 TEST_SPLITS = {"side_by_side": "val", "handbags_shoes": "val"}
@@ -55,7 +56,7 @@ class Photographs(Experiment):
         if data is None:
             download = read_preset(self.preset)["download"] if self.preset else "or make such folders"
             raise ConfigError(f"This experiment needs data: {self.summary}; download {download}.")
-        build_source(self._source(data, "train")).records()
+        SOURCES.build(self._source(data, "train"), "source").records()
         self._tests(data)
         return data.resolve()
 
@@ -101,10 +102,10 @@ class Photographs(Experiment):
         """Test images of both domains, and whether row i of one belongs to row i of the other."""
         if self.preset:
             source = self._source(data, "test")
-            return build_source(source).records(), source["name"] == "side_by_side"
+            return SOURCES.build(source, "source").records(), source["name"] == "side_by_side"
         if (data / "test_a").is_dir() and (data / "test_b").is_dir():
             return pair_records(data / "test_a", data / "test_b"), True
-        return build_source(self._source(data, "train")).records(), False
+        return SOURCES.build(self._source(data, "train"), "source").records(), False
 
 
 def _some(records: Sequence[Record]) -> Sequence[Record]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from discogan.directions import LABELS
 from discogan.experiments import Column, Experiment, Row
 from discogan.files import write_json, write_text
 
 SETTING = ("experiment", "data", "image_size", "minutes", "threads", "settings")
 """What is the same for all runs of one table."""
-ARROWS = {"a_to_b": "A to B", "b_to_a": "B to A"}
 
 
 def write_tables(experiment: Experiment, rows: Sequence[Row], out: Path) -> list[Path]:
@@ -96,7 +96,7 @@ def _table(experiment: Experiment, entries: Sequence[dict[str, Any]]) -> list[st
     lines = ["| objective | found | " + " | ".join(titles) + " | steps |", "|---" * (len(titles) + 3) + "|"]
     order = {name: place for place, name in enumerate(experiment.objectives)}
     for entry in sorted(entries, key=lambda entry: order.get(entry["objective"], len(order))):
-        cells = [" / ".join(_cell(entry, way, column) for way in ARROWS) for column in columns]
+        cells = [" / ".join(_cell(entry, way, column) for way in LABELS) for column in columns]
         found = "-" if entry["found"] is None else f"{entry['found']} of {entry['runs']}"
         found += f" ({entry['failed']} diverged)" if entry["failed"] else ""
         lines.append(f"| {entry['objective']} | {found} | " + " | ".join(cells) + f" | {_steps(entry['steps'])} |")

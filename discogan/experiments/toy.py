@@ -107,7 +107,10 @@ class Toy(Experiment):
             learner = Learner(self.config(job), ((2,), (2,)))
             step = self._learn(learner, job, record)
             model = learner.model.eval()
-            model.generator_ab, model.generator_ba = learner.outside["generator_ab"], learner.outside["generator_ba"]
+            model.generator_ab, model.generator_ba = (
+                learner.inference_generators["generator_ab"],
+                learner.inference_generators["generator_ba"],
+            )
             scores: Row = {way: self.score(model, way) for way in job.directions}
         if record:
             record.save()
@@ -181,8 +184,8 @@ class Recording:
     @torch.no_grad()
     def add(self, learner: Learner, step: int) -> None:
         """Keep the state after ``step`` steps."""
-        translated = learner.outside["generator_ab"](self.points)
-        logits = learner.model.judge_b(self.plane).logits
+        translated = learner.inference_generators["generator_ab"](self.points)
+        logits = learner.model.discriminate_b(self.plane).logits
         self.frames.append((step, translated.half(), logits.reshape(GRID, GRID).T.half()))
 
     def save(self) -> None:

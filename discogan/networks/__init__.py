@@ -1,7 +1,7 @@
 """Networks, one file each.
 
 A generator is built as ``build(in_shape, out_shape, options)`` and maps images of one shape to the other.
-A discriminator is built as ``build(in_shape, options)`` and answers with a ``Judgement``. Shapes are
+A discriminator is built as ``build(in_shape, options)`` and answers with a ``DiscriminatorOutput``. Shapes are
 (channels, height, width).
 """
 
@@ -15,7 +15,7 @@ from discogan.errors import ConfigError, unknown_choice
 Shape = tuple[int, ...]
 
 
-class Judgement(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator says of a batch.
 
     ``logits``: (N, 1), or (N, 1, h, w) for one that judges patches; the probability that an image is

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from discogan.config import require
 from discogan.errors import ConfigError
-from discogan.networks import Judgement, Residual, Shape, activations, image_side, norm_layer, output_layer
+from discogan.networks import DiscriminatorOutput, Residual, Shape, activations, image_side, norm_layer, output_layer
 from discogan.networks.strided import Doubling, Halving
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
@@ -115,9 +115,9 @@ class ConvolutionalDiscriminator(nn.Module):
         self.stages = nn.ModuleList([first, *deeper])
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)
 
-    def forward(self, images: Tensor) -> Judgement:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         made = activations(self.stages, images)
-        return Judgement(self.judge(made[-1]).flatten(1), made[1:])
+        return DiscriminatorOutput(self.judge(made[-1]).flatten(1), made[1:])
 
 
 def _down(before: int, after: int, norm: str) -> list[nn.Module]:

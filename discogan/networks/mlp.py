@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from discogan.config import require
-from discogan.networks import Judgement, Shape, activations, output_layer
+from discogan.networks import DiscriminatorOutput, Shape, activations, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
 
@@ -71,6 +71,6 @@ class MLPDiscriminator(nn.Module):
         )
         self.judge = nn.Linear(widths[-1], 1)
 
-    def forward(self, values: Tensor) -> Judgement:
+    def forward(self, values: Tensor) -> DiscriminatorOutput:
         made = activations(self.stages, values.flatten(1))
-        return Judgement(self.judge(made[-1]), made)
+        return DiscriminatorOutput(self.judge(made[-1]), made)

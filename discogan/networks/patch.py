@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from discogan.config import require
-from discogan.networks import Judgement, Shape, activations, image_side, norm_layer
+from discogan.networks import DiscriminatorOutput, Shape, activations, image_side, norm_layer
 from discogan.networks.strided import Halving
 from discogan.registry import DISCRIMINATORS
 
@@ -47,6 +47,6 @@ class PatchDiscriminator(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 1)
 
-    def forward(self, images: Tensor) -> Judgement:
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
         made = activations(self.stages, images)
-        return Judgement(self.judge(made[-1]), made[1:])
+        return DiscriminatorOutput(self.judge(made[-1]), made[1:])

@@ -1,7 +1,7 @@
-"""Objectives: what the networks of a run minimise. One file a method, each reading as its equations.
+"""Objectives: the losses that the networks minimise. One file for each method, which reads as its equations.
 
-An objective is a frozen dataclass: its fields are its options, and it answers with named terms that are
-already weighted. The training loop sums, logs and steps them and knows nothing of what they are.
+An objective is a frozen dataclass whose fields are its options. It returns named terms that are already
+weighted. The training loop sums, logs and minimises them without knowing what they mean.
 """
 
 from abc import ABC, abstractmethod
@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from discogan.config import Table
-from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel, opposite
-from discogan.registry import OBJECTIVES
+from discogan.directions import DIRECTIONS, Direction, opposite
+from discogan.model import RoundTrips, TranslationModel
 
 Terms = dict[str, Tensor]
 
@@ -21,21 +20,21 @@ class Objective(ABC):
 
     @property
     def directions(self) -> Sequence[Direction]:
-        """The translations that it trains."""
+        """The directions that the objective trains."""
         return DIRECTIONS
 
     @property
-    def round_trips(self) -> Sequence[Direction]:
-        """Those of them whose way back is trained as well."""
-        return [way for way in self.directions if opposite(way) in self.directions]
+    def round_trip_directions(self) -> Sequence[Direction]:
+        """Those of them whose round trip is trained as well."""
+        return [direction for direction in self.directions if opposite(direction) in self.directions]
 
     @abstractmethod
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        """What the generators minimise, term by term; the discriminators are frozen meanwhile."""
+        """Return the loss terms of the generators; the discriminators are frozen meanwhile."""
 
     @abstractmethod
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        """What the discriminators minimise; fakes must be detached from the generators."""
+        """Return the loss terms of the discriminators; fakes must be detached from the generators."""
 
     def steps_generators(self, step: int) -> bool:
         """Whether this step updates the generators."""
@@ -46,15 +45,9 @@ class Objective(ABC):
         return True
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What must be saved to resume exactly; most objectives remember nothing."""
+        """Return the tensors needed to resume exactly; most objectives have none."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take back what ``state_dict`` gave."""
+        """Restore what ``state_dict`` returned."""
         del state
-
-
-def build_objective(table: Table) -> Objective:
-    """The objective a configuration names, with its options; raises ``ConfigError``."""
-    objective: Objective = OBJECTIVES.resolve(table, "objective")[1]
-    return objective

@@ -55,8 +55,8 @@ class CycleGAN(Objective):
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         real_a, real_b, cycle, identity = trips.real_a, trips.real_b, self.cycle_weight, self.identity_weight
         terms = {
-            "adversarial_a": least_squares_generator(model.judge_a(trips.fake_a).logits),
-            "adversarial_b": least_squares_generator(model.judge_b(trips.fake_b).logits),
+            "adversarial_a": least_squares_generator(model.discriminate_a(trips.fake_a).logits),
+            "adversarial_b": least_squares_generator(model.discriminate_b(trips.fake_b).logits),
             "reconstruction_a": cycle * reconstruction(trips.reconstructed_a, real_a, "l1"),
             "reconstruction_b": cycle * reconstruction(trips.reconstructed_b, real_b, "l1"),
         }
@@ -68,10 +68,10 @@ class CycleGAN(Objective):
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         fake_a = self.buffers["a"].exchange(trips.fake_a.detach())
         fake_b = self.buffers["b"].exchange(trips.fake_b.detach())
-        real_a, real_b = model.judge_a(trips.real_a).logits, model.judge_b(trips.real_b).logits
+        real_a, real_b = model.discriminate_a(trips.real_a).logits, model.discriminate_b(trips.real_b).logits
         return {
-            "discriminator_a": least_squares_discriminator(real_a, model.judge_a(fake_a).logits),
-            "discriminator_b": least_squares_discriminator(real_b, model.judge_b(fake_b).logits),
+            "discriminator_a": least_squares_discriminator(real_a, model.discriminate_a(fake_a).logits),
+            "discriminator_b": least_squares_discriminator(real_b, model.discriminate_b(fake_b).logits),
         }
 
     def state_dict(self) -> dict[str, Tensor]:

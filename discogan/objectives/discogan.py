@@ -22,15 +22,15 @@ class DiscoGAN(Objective):
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         weight, distance = self.reconstruction_weight, self.distance
         return {
-            "adversarial_a": adversarial_generator(model.judge_a(trips.fake_a).logits),
-            "adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits),
+            "adversarial_a": adversarial_generator(model.discriminate_a(trips.fake_a).logits),
+            "adversarial_b": adversarial_generator(model.discriminate_b(trips.fake_b).logits),
             "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, distance),
             "reconstruction_b": weight * reconstruction(trips.reconstructed_b, trips.real_b, distance),
         }
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        real_a, fake_a = model.judge_a(trips.real_a), model.judge_a(trips.fake_a.detach())
-        real_b, fake_b = model.judge_b(trips.real_b), model.judge_b(trips.fake_b.detach())
+        real_a, fake_a = model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a.detach())
+        real_b, fake_b = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
         return {
             "discriminator_a": adversarial_discriminator(real_a.logits, fake_a.logits),
             "discriminator_b": adversarial_discriminator(real_b.logits, fake_b.logits),

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from discogan.directions import Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator
-from discogan.model import Direction, RoundTrips, TranslationModel
+from discogan.model import RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -18,8 +19,8 @@ class GAN(Objective):
         return ("a_to_b",)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        return {"adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits)}
+        return {"adversarial_b": adversarial_generator(model.discriminate_b(trips.fake_b).logits)}
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        real, fake = model.judge_b(trips.real_b), model.judge_b(trips.fake_b.detach())
+        real, fake = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
         return {"discriminator_b": adversarial_discriminator(real.logits, fake.logits)}

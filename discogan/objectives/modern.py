@@ -16,7 +16,7 @@ from discogan.losses import (
     relativistic_generator,
 )
 from discogan.model import RoundTrips, TranslationModel
-from discogan.networks import Judgement
+from discogan.networks import DiscriminatorOutput
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -43,11 +43,11 @@ class Modern(Objective):
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         with torch.no_grad():
-            real_a, real_b = model.judge_a(trips.real_a).logits, model.judge_b(trips.real_b).logits
+            real_a, real_b = model.discriminate_a(trips.real_a).logits, model.discriminate_b(trips.real_b).logits
         weight, distance = self.reconstruction_weight, self.distance
         return {
-            "adversarial_a": relativistic_generator(real_a, model.judge_a(trips.fake_a).logits),
-            "adversarial_b": relativistic_generator(real_b, model.judge_b(trips.fake_b).logits),
+            "adversarial_a": relativistic_generator(real_a, model.discriminate_a(trips.fake_a).logits),
+            "adversarial_b": relativistic_generator(real_b, model.discriminate_b(trips.fake_b).logits),
             "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, distance),
             "reconstruction_b": weight * reconstruction(trips.reconstructed_b, trips.real_b, distance),
         }
@@ -56,14 +56,16 @@ class Modern(Objective):
         fake_a, fake_b = trips.fake_a.detach(), trips.fake_b.detach()
         if step % self.penalty_every_steps:
             return {
-                "discriminator_a": _judge(model.judge_a, trips.real_a, fake_a),
-                "discriminator_b": _judge(model.judge_b, trips.real_b, fake_b),
+                "discriminator_a": _judge(model.discriminate_a, trips.real_a, fake_a),
+                "discriminator_b": _judge(model.discriminate_b, trips.real_b, fake_b),
             }
-        return self._penalised("a", model.judge_a, trips.real_a, fake_a) | self._penalised(
-            "b", model.judge_b, trips.real_b, fake_b
+        return self._penalised("a", model.discriminate_a, trips.real_a, fake_a) | self._penalised(
+            "b", model.discriminate_b, trips.real_b, fake_b
         )
 
-    def _penalised(self, domain: str, judge: Callable[[Tensor], Judgement], real: Tensor, fake: Tensor) -> Terms:
+    def _penalised(
+        self, domain: str, judge: Callable[[Tensor], DiscriminatorOutput], real: Tensor, fake: Tensor
+    ) -> Terms:
         # Second derivatives lose too much in bfloat16, so this step is in float32 throughout.
         real, fake = (at_least_float32(images.detach()).requires_grad_() for images in (real, fake))
         with torch.autocast(real.device.type, enabled=False):
@@ -75,5 +77,5 @@ class Modern(Objective):
         }
 
 
-def _judge(judge: Callable[[Tensor], Judgement], real: Tensor, fake: Tensor) -> Tensor:
+def _judge(judge: Callable[[Tensor], DiscriminatorOutput], real: Tensor, fake: Tensor) -> Tensor:
     return relativistic_discriminator(judge(real).logits, judge(fake).logits)

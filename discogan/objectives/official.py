@@ -6,9 +6,10 @@ from typing import Literal
 
 from torch import Tensor
 
+from discogan.directions import DIRECTIONS, Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator, feature_matching, reconstruction
-from discogan.model import DIRECTIONS, Direction, RoundTrips, TranslationModel
-from discogan.networks import Judgement
+from discogan.model import RoundTrips, TranslationModel
+from discogan.networks import DiscriminatorOutput
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -38,7 +39,7 @@ class Official(Objective):
         return DIRECTIONS if self.model == "discogan" else DIRECTIONS[:1]
 
     @property
-    def round_trips(self) -> Sequence[Direction]:
+    def round_trip_directions(self) -> Sequence[Direction]:
         return () if self.model == "gan" else self.directions
 
     def steps_discriminators(self, step: int) -> bool:
@@ -50,21 +51,29 @@ class Official(Objective):
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         # The plain GAN has no reconstruction to share its weight with.
         rate = 0.0 if self.model == "gan" else self.first_rate if step < self.rate_steps else self.last_rate
-        terms = self._matching("b", model.judge_b(trips.real_b), model.judge_b(trips.fake_b), 1 - rate)
+        terms = self._matching("b", model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b), 1 - rate)
         if self.model != "gan":
             terms["reconstruction_a"] = rate * reconstruction(trips.reconstructed_a, trips.real_a)
         if self.model == "discogan":
-            terms |= self._matching("a", model.judge_a(trips.real_a), model.judge_a(trips.fake_a), 1 - rate)
+            terms |= self._matching(
+                "a", model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a), 1 - rate
+            )
             terms["reconstruction_b"] = rate * reconstruction(trips.reconstructed_b, trips.real_b)
         return terms
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        terms = {"discriminator_b": self._judge(model.judge_b(trips.real_b), model.judge_b(trips.fake_b.detach()))}
+        terms = {
+            "discriminator_b": self._judge(
+                model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
+            )
+        }
         if self.model == "discogan":
-            terms["discriminator_a"] = self._judge(model.judge_a(trips.real_a), model.judge_a(trips.fake_a.detach()))
+            terms["discriminator_a"] = self._judge(
+                model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a.detach())
+            )
         return terms
 
-    def _matching(self, domain: str, real: Judgement, fake: Judgement, share: float) -> Terms:
+    def _matching(self, domain: str, real: DiscriminatorOutput, fake: DiscriminatorOutput, share: float) -> Terms:
         terms = {f"adversarial_{domain}": share * self.adversarial_weight * adversarial_generator(fake.logits)}
         if self.feature_matching_weight:
             layers = slice(self.first_feature_layer, None)
@@ -72,5 +81,5 @@ class Official(Objective):
             terms[f"feature_matching_{domain}"] = share * self.feature_matching_weight * matching
         return terms
 
-    def _judge(self, real: Judgement, fake: Judgement) -> Tensor:
+    def _judge(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
         return 0.5 * adversarial_discriminator(real.logits, fake.logits)

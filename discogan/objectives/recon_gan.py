@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from discogan.directions import Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator, reconstruction
-from discogan.model import Direction, RoundTrips, TranslationModel
+from discogan.model import RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
@@ -24,16 +25,16 @@ class ReconGAN(Objective):
         return ("a_to_b",)
 
     @property
-    def round_trips(self) -> tuple[Direction]:
+    def round_trip_directions(self) -> tuple[Direction]:
         return ("a_to_b",)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         return {
-            "adversarial_b": adversarial_generator(model.judge_b(trips.fake_b).logits),
+            "adversarial_b": adversarial_generator(model.discriminate_b(trips.fake_b).logits),
             "reconstruction_a": self.reconstruction_weight
             * reconstruction(trips.reconstructed_a, trips.real_a, self.distance),
         }
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        real, fake = model.judge_b(trips.real_b), model.judge_b(trips.fake_b.detach())
+        real, fake = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
         return {"discriminator_b": adversarial_discriminator(real.logits, fake.logits)}

@@ -9,20 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from discogan.checkpoint import load_model
+from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data.domains import open_domains
+from discogan.directions import LABELS, Direction, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
-from discogan.model import Direction
-from discogan.objectives import build_objective
+from discogan.labels import FIGURES, SCORES
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
-from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import verdict_words
-from discogan.verdict import ARROWS
-from discogan.wording import FIGURES, SCORES
+from discogan.run_folder import RunSummary, read_summary
 
 SHOWN = 8
 NONE = "-"
@@ -56,13 +54,13 @@ def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
     return file
 
 
-def _distinct_names(summaries: Sequence[Summary]) -> list[str]:
+def _distinct_names(summaries: Sequence[RunSummary]) -> list[str]:
     """The folders' names, or their paths where two are called alike."""
     names = [summary.name for summary in summaries]
     return names if len(set(names)) == len(names) else [str(summary.folder.path) for summary in summaries]
 
 
-def _facts(summary: Summary) -> dict[str, Any]:
+def _facts(summary: RunSummary) -> dict[str, Any]:
     evaluation = summary.evaluation or {}
     return {
         "run": str(summary.folder.path),
@@ -71,11 +69,11 @@ def _facts(summary: Summary) -> dict[str, Any]:
         "elapsed_seconds": summary.seconds,
         "score": summary.score,
         "verdict": summary.verdict,
-        "evaluation": {key: evaluation[key] for key in (*ARROWS, "azimuth", "paired") if key in evaluation} or None,
+        "evaluation": {key: evaluation[key] for key in (*LABELS, "azimuth", "paired") if key in evaluation} or None,
     }
 
 
-def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
+def _rows(summaries: Sequence[RunSummary]) -> list[list[str]]:
     """Label, then a cell for each run; rows that say nothing of any run are left out."""
     facts = [_facts(summary) for summary in summaries]
     rows = [
@@ -85,8 +83,8 @@ def _rows(summaries: Sequence[Summary]) -> list[list[str]]:
         ["minutes trained", *(f"{f['elapsed_seconds'] / 60:.1f}" for f in facts)],
         ["score without pairs (1 is best)", *(_cell(f["score"]) for f in facts)],
     ]
-    for way, arrow in ARROWS.items():
-        figures = [(f["verdict"] or {}).get("figures", {}).get(way, {}) for f in facts]
+    for way, arrow in LABELS.items():
+        figures = [(f["verdict"] or {}).get("metrics", {}).get(way, {}) for f in facts]
         scores = [(f["evaluation"] or {}).get(way, {}) for f in facts]
         azimuths = [(f["evaluation"] or {}).get("azimuth", {}).get(way, {}) for f in facts]
         rows += [[f"{arrow}: {label}", *(_cell(of.get(key)) for of in scores)] for label, key in SCORES]
@@ -107,11 +105,11 @@ def _cell(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
-def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, list[Row]]]:
+def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[str, list[Row]]]:
     """For each direction some images and what each run makes of them; each run's own where they differ."""
     translations = {name: _translations(summary) for name, summary in zip(names, summaries, strict=True)}
     grids = []
-    for way, arrow in ARROWS.items():
+    for way, arrow in LABELS.items():
         rows: list[Row] = []
         shown: Pixels | None = None
         for name, made in translations.items():
@@ -119,7 +117,9 @@ def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str
                 continue
             images, translated = made[way]
             if shown is None or not np.array_equal(shown, images):
-                rows.append((way[0].upper(), _pictures(images, f"an image of {way[0].upper()}")))
+                rows.append(
+                    (source_domain(way).upper(), _pictures(images, f"an image of {source_domain(way).upper()}"))
+                )
                 shown = images
             rows.append((name, _pictures(translated, f"its translation by {name}")))
         if rows:
@@ -127,7 +127,7 @@ def _grids(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str
     return grids
 
 
-def _translations(summary: Summary) -> dict[Direction, tuple[Pixels, Pixels]]:
+def _translations(summary: RunSummary) -> dict[Direction, tuple[Pixels, Pixels]]:
     """Some images and their translations, in each direction that the run has learned."""
     try:
         stores = open_domains(summary.config)
@@ -135,8 +135,8 @@ def _translations(summary: Summary) -> dict[Direction, tuple[Pixels, Pixels]]:
     except (DataError, RunError):
         return {}  # Its images or its first checkpoint are missing; the figures are shown all the same.
     made = {}
-    for way in build_objective(summary.config.objective).directions:
-        store = stores["ab".index(way[0])]
+    for way in model.directions:
+        store = stores["ab".index(source_domain(way))]
         images = store.pixels[spread(len(store), SHOWN)]
         made[way] = images, model.translate_pixels(images, way)
     return made

@@ -13,20 +13,18 @@ import torch
 from markupsafe import Markup
 from PIL import Image
 
-from discogan.checkpoint import load_model, step_of
+from discogan.checkpoints import load_model
 from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
+from discogan.directions import DIRECTIONS, Direction, opposite, source_domain, target_domain
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
-from discogan.model import TranslationModel, opposite
-from discogan.objectives import build_objective
+from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
-from discogan.report.summary import Summary, read_summary
 from discogan.report.tables import figure_rows, score_rows, setting_rows, verdict_words
-from discogan.tracking import losses
-from discogan.verdict import ARROWS
+from discogan.run_folder import RunSummary, losses, read_summary, step_of
 
 SHOWN = 12
 """Images of each domain in the grids."""
@@ -64,12 +62,12 @@ def write_report(run: str | Path) -> Path:
         "report.html",
         summary=summary,
         verdict=verdict_words(summary),
-        figures=figure_rows(summary.verdict["figures"] if summary.verdict else {}),
+        figures=figure_rows(summary.verdict["metrics"] if summary.verdict else {}),
         scores=score_rows(summary.evaluation),
         settings=setting_rows(summary),
         domains=[_domain(summary, domain, store) for domain, store in zip("ab", stores, strict=True)],
         missing=missing,
-        grids=_grids(summary, model, stores) if model else [],
+        grids=_grids(model, stores) if model else [],
         samples=samples,
         samples_json=Markup(json.dumps([[step, sheet.source, sheet.alt] for step, sheet in samples])),
         commands=_commands(summary),
@@ -79,7 +77,7 @@ def write_report(run: str | Path) -> Path:
     return summary.folder.report
 
 
-def _stores(summary: Summary) -> tuple[Sequence[ImageStore | None], str]:
+def _stores(summary: RunSummary) -> tuple[Sequence[ImageStore | None], str]:
     """The images that the run trains on, or the sentence that says why they are not shown."""
     try:
         return open_domains(summary.config), ""
@@ -87,15 +85,15 @@ def _stores(summary: Summary) -> tuple[Sequence[ImageStore | None], str]:
         return (None, None), str(error)
 
 
-def _model(summary: Summary) -> TranslationModel | None:
+def _model(summary: RunSummary) -> TranslationModel | None:
     try:
         return load_model(summary.folder.path, torch.device("cpu"))[0]
     except RunError:
         return None  # No checkpoint yet.
 
 
-def _domain(summary: Summary, domain: str, store: ImageStore | None) -> dict[str, Any]:
-    known = summary.description["data"][domain]
+def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[str, Any]:
+    known = summary.description.data[domain]
     rows = spread(len(store), SHOWN) if store else []
     return {
         "name": domain.upper(),
@@ -108,21 +106,21 @@ def _domain(summary: Summary, domain: str, store: ImageStore | None) -> dict[str
     }
 
 
-def _grids(summary: Summary, model: TranslationModel, stores: Sequence[ImageStore | None]) -> list[Grid]:
-    objective = build_objective(summary.config.objective)
+def _grids(model: TranslationModel, stores: Sequence[ImageStore | None]) -> list[Grid]:
     grids = []
-    for direction in objective.directions:
-        store = stores["ab".index(direction[0])]
+    for direction in model.directions:
+        store = stores["ab".index(source_domain(direction))]
         if store is not None:
-            grids.append(_grid(model, store, direction, direction in objective.round_trips))
+            grids.append(_grid(model, store, direction))
     return grids
 
 
-def _grid(model: TranslationModel, store: ImageStore, direction: str, way_back: bool) -> Grid:
-    """Translations of evenly spread images, and the round trips that lose least and most where there is a way back."""
+def _grid(model: TranslationModel, store: ImageStore, direction: Direction) -> Grid:
+    """Return translations of evenly spaced images, and the best and worst round trips if those are trained."""
+    way_back = direction in model.round_trip_directions
     rows = spread(len(store), RANKED if way_back else SHOWN)
     there = model.translate_pixels(store.pixels[rows], direction)
-    source, target = direction[0].upper(), direction[-1].upper()
+    source, target = source_domain(direction).upper(), target_domain(direction).upper()
 
     def trip(place: int, back: Pixels | None = None, note: str = "") -> Trip:
         name = store.names[rows[place]]
@@ -146,7 +144,7 @@ def _grid(model: TranslationModel, store: ImageStore, direction: str, way_back: 
     return Grid(f"{source} → {target} → {source}", trips, best, worst)
 
 
-def _commands(summary: Summary) -> str:
+def _commands(summary: RunSummary) -> str:
     """How to go on with this run, to copy."""
     run = summary.folder.path
     return "\n".join(
@@ -160,7 +158,7 @@ def _commands(summary: Summary) -> str:
     )
 
 
-def _samples(summary: Summary) -> list[tuple[str, Picture]]:
+def _samples(summary: RunSummary) -> list[tuple[str, Picture]]:
     """Sheets that training drew, by step."""
     files = summary.folder.sheets()
     sheets = []
@@ -172,12 +170,12 @@ def _samples(summary: Summary) -> list[tuple[str, Picture]]:
     return sheets
 
 
-def _charts(summary: Summary) -> list[tuple[str, str]]:
+def _charts(summary: RunSummary) -> list[tuple[str, str]]:
     """Titles and curves: the losses by kind, and what is said without pairs."""
     names = list(losses(summary.metrics[-1])) if summary.metrics else []
     rivals = [name for name in names if name.startswith(("adversarial", "discriminator"))]
     charts = (("Generators against discriminators", rivals), ("Other losses", [n for n in names if n not in rivals]))
     made = [(title, curves(series(summary.metrics, of), title)) for title, of in charts]
-    said = ["score", *(f"{way}_{name}" for way in ARROWS for name in ("diversity", "round_trip", "distribution"))]
+    said = ["score", *(f"{way}_{name}" for way in DIRECTIONS for name in ("diversity", "round_trip", "distribution"))]
     title = "Without pairs: the score, and what it is made of"
     return [(title, curves(series(summary.scores, said), title)), *made]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from discogan.report.summary import Summary
-from discogan.verdict import ARROWS
-from discogan.wording import FIGURES, SCORES, figure_text, verdict_name
+from discogan.directions import LABELS
+from discogan.labels import FIGURES, SCORES, figure_text, verdict_name
+from discogan.run_folder import RunSummary
 
 Row = list[str]
 
@@ -15,13 +15,13 @@ AZIMUTH = ("median_error", "identity_median_error", "chance_median_error")
 TONES = {"found": "good", "found up to a symmetry": "fair", "unconfirmed": "fair", "unstable": "fair"}
 
 
-def verdict_words(summary: Summary) -> dict[str, str]:
+def verdict_words(summary: RunSummary) -> dict[str, str]:
     """``tone`` (good, fair, bad or open), ``word`` and ``because``."""
     if summary.verdict is None:
         because = "The verdict comes when the budget is used; what is here is how it stands."
-        return {"tone": "open", "word": "still training, or stopped before its end", "because": because}
+        return {"tone": "open", "label": "still training, or stopped before its end", "reason": because}
     verdict = summary.verdict
-    return {"tone": TONES.get(verdict["word"], "bad"), "word": verdict_name(verdict), "because": verdict["because"]}
+    return {"tone": TONES.get(verdict["label"], "bad"), "label": verdict_name(verdict), "reason": verdict["reason"]}
 
 
 def figure_rows(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
@@ -29,7 +29,7 @@ def figure_rows(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
     if not figures:
         return []
     ways = list(figures)
-    header = ["", *(ARROWS[way] for way in ways)]  # type: ignore[index]
+    header = ["", *(LABELS[way] for way in ways)]  # type: ignore[index]
     return [header, *([label, *(figure_text(figures[way][key]) for way in ways)] for label, key in FIGURES)]
 
 
@@ -40,7 +40,7 @@ def score_rows(evaluation: Mapping[str, Any] | None) -> list[Row]:
 
 
 def _scores(evaluation: Mapping[str, Any]) -> Iterator[Row]:
-    for way, arrow in ARROWS.items():
+    for way, arrow in LABELS.items():
         values = evaluation.get(way)
         if values is None:
             continue  # The run has not learned that direction.
@@ -51,9 +51,9 @@ def _scores(evaluation: Mapping[str, Any]) -> Iterator[Row]:
             yield ["median azimuth error (lower is better)", arrow, *degrees]
 
 
-def setting_rows(summary: Summary) -> list[Row]:
+def setting_rows(summary: RunSummary) -> list[Row]:
     """Every setting by its ``part.option`` name, then what the run was made with."""
-    made = {**summary.description["versions"], **summary.description.get("machine", {})}
-    made["git revision"] = summary.description.get("git_revision")
+    made = {**summary.description.versions, **summary.description.machine}
+    made["git revision"] = summary.description.git_revision
     named = {**summary.config.flat(), **{f"made with {name}": value for name, value in made.items()}}
     return [[name, str(value)] for name, value in named.items()]

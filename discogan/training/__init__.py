@@ -1,8 +1,8 @@
-"""Training: exact to resume, clean to stop, never losing work."""
+"""Training: exact resumption, clean interruption, and no lost work."""
 
+from discogan.training.monitor import Alarm
 from discogan.training.observer import Observer, Observers, Outcome, StepCallback, StepReport
-from discogan.training.run import check_config, made_with, resume, train
-from discogan.training.watch import Alarm
+from discogan.training.run import check_config, provenance, resume, train
 
 __all__ = [
     "Alarm",
@@ -12,7 +12,7 @@ __all__ = [
     "StepCallback",
     "StepReport",
     "check_config",
-    "made_with",
+    "provenance",
     "resume",
     "train",
 ]

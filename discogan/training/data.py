@@ -14,23 +14,22 @@ from discogan.training.observer import Observer
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Both domains, and the known pairs where there are some."""
+    """The images of both domains, and the known pairs if there are any."""
 
     a: ImageStore
     b: ImageStore
     anchors: Anchors | None = None
 
     def describe(self) -> dict[str, Any]:
-        """For config.json: what was counted and skipped, and the keys that tell whether the images are still those."""
-        domains = (("a", self.a), ("b", self.b))
-        return {
-            **{domain: {"key": x.key, "count": len(x), "skipped": x.skipped} for domain, x in domains},
-            "anchors": self.anchors.key if self.anchors else None,
-        }
+        """Return image counts, skipped files and fingerprints of the images, for config.json."""
+        description: dict[str, Any] = {"anchors": self.anchors.key if self.anchors else None}
+        for domain, store in (("a", self.a), ("b", self.b)):
+            description[domain] = {"key": store.key, "count": len(store), "skipped": store.skipped}
+        return description
 
 
 def prepare_data(config: Config, observer: Observer) -> TrainingData:
-    """All images decoded, or found decoded in the cache."""
+    """Decode all images, or find them decoded in the cache."""
     stores = open_domains(config, observer.on_prepare)
     for domain, store in zip("ab", stores, strict=True):
         if store.skipped:

@@ -1,4 +1,4 @@
-"""What learns: the networks of a run, their optimisers, and one step of them on tensors of any shape."""
+"""The networks of a run, their optimisers, and one optimiser step on tensors of any shape."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from discogan import devices
-from discogan.checkpoint import State, load_network, load_optimiser_state, optimiser_state, read_tensors
+from discogan.checkpoints import State, load_network, load_optimiser_state, optimiser_state, read_tensors
 from discogan.config import Config
 from discogan.losses import at_least_float32, reconstruction
-from discogan.model import averaged_copy, build_model, update_average
+from discogan.model import TranslationModel, averaged_copy, build_model, update_average
 from discogan.networks import Shape
-from discogan.objectives import Terms, build_objective
+from discogan.objectives import Objective, Terms
+from discogan.registry import OBJECTIVES
 
 
 class Learner:
-    """Fresh networks for a configuration, for images of its size or for data of the ``shapes`` given.
+    """New networks for a configuration, for images of its size or for data of the ``shapes`` given.
 
-    Everything random follows from (seed, step), so a step can be repeated from its number alone.
+    All randomness is a function of (seed, step), so a step can be repeated from its number alone.
     """
 
     def __init__(self, config: Config, shapes: tuple[Shape, Shape] | None = None) -> None:
@@ -33,24 +34,32 @@ class Learner:
         self.model = devices.place(build_model(config, shapes), self.device, options.memory_format).train()
         self.generators, self.discriminators = self.model.generators, self.model.discriminators
         self.average = averaged_copy(self.generators) if options.ema_decay else None
-        self.objective = build_objective(config.objective)
+        self.objective: Objective = OBJECTIVES.build(config.objective, "objective")
         self.generator_optimiser = self._adam(self.generators)
         self.discriminator_optimiser = self._adam(self.discriminators)
 
     @property
-    def outside(self) -> torch.nn.ModuleDict:
-        """The generators to use outside of training: averaged, where an average is kept."""
+    def inference_generators(self) -> torch.nn.ModuleDict:
+        """The generators to use outside training: the averaged ones, if an average is kept."""
         return self.average if self.average is not None else self.generators
 
-    def step(self, real_a: Tensor, real_b: Tensor, step: int, anchors: tuple[Tensor, Tensor] | None = None) -> Terms:
-        """One optimiser step (counted from 0) on a batch of each domain, float (N, ...); the terms, detached.
+    def inference_model(self) -> TranslationModel:
+        """Return the networks that a checkpoint written now would hold; they share this learner's weights."""
+        networks = {**self.inference_generators, **self.discriminators}
+        model = TranslationModel(**networks, pixel_range=self.model.pixel_range)
+        model.directions = tuple(self.objective.directions)
+        model.round_trip_directions = tuple(self.objective.round_trip_directions)
+        return model
 
-        ``anchors`` are known pairs, row by row, which need not be as many.
+    def step(self, real_a: Tensor, real_b: Tensor, step: int, anchors: tuple[Tensor, Tensor] | None = None) -> Terms:
+        """Run one optimiser step (counted from 0) on a batch of each domain, float (N, ...).
+
+        ``anchors`` are known pairs, row by row; their number may differ. Returns the terms, detached.
         """
         devices.seed_step(self.config.seed, step)
         self._set_learning_rate(step)
         steps_generators = self.objective.steps_generators(step)
-        real_a, real_b = self._ordered(real_a), self._ordered(real_b)
+        real_a, real_b = self._in_memory_format(real_a), self._in_memory_format(real_b)
         trips = self.model.round_trips(real_a, real_b, differentiable=steps_generators)
         terms: Terms = {}
         if self.objective.steps_discriminators(step):
@@ -58,12 +67,15 @@ class Learner:
                 terms |= self.objective.discriminator_terms(self.model, trips, step)
             _descend(self.discriminator_optimiser, terms)
         if steps_generators:
-            # Frozen discriminators still pass gradients on to the images, and skip those of their weights.
+            # Frozen discriminators still pass gradients to the images, but skip those of their weights.
             self.discriminators.requires_grad_(False)
             with self._autocast():
                 generator_terms = self.objective.generator_terms(self.model, trips, step)
                 if anchors is not None:
-                    generator_terms |= self._anchor_terms(*map(self._ordered, anchors))
+                    anchors_a, anchors_b = anchors
+                    generator_terms |= self._anchor_terms(
+                        self._in_memory_format(anchors_a), self._in_memory_format(anchors_b)
+                    )
             _descend(self.generator_optimiser, generator_terms)
             self.discriminators.requires_grad_(True)
             terms |= generator_terms
@@ -71,8 +83,8 @@ class Learner:
                 update_average(self.average, self.generators, self.config.training.ema_decay, step)
         return {name: term.detach() for name, term in terms.items()}
 
-    def _ordered(self, batch: Tensor) -> Tensor:
-        """Images in the order in memory that the networks are in; data of another shape as they are."""
+    def _in_memory_format(self, batch: Tensor) -> Tensor:
+        """Return images in the memory format of the networks; data of another shape unchanged."""
         return batch.contiguous(memory_format=self._format) if batch.ndim == 4 else batch
 
     def _set_learning_rate(self, step: int) -> None:
@@ -90,8 +102,8 @@ class Learner:
         }
 
     def state(self) -> dict[str, State]:
-        """Tensors by file and name: the networks to use outside, and in training_state what only resuming needs."""
-        files: dict[str, State] = {name: network.state_dict() for name, network in self.outside.items()}
+        """Return tensors by file and name: the networks for inference, and what only resuming needs."""
+        files: dict[str, State] = {name: network.state_dict() for name, network in self.inference_generators.items()}
         files |= {name: network.state_dict() for name, network in self.discriminators.items()}
         state = optimiser_state(self.generator_optimiser, "generator_optimiser")
         state |= optimiser_state(self.discriminator_optimiser, "discriminator_optimiser")
@@ -100,15 +112,16 @@ class Learner:
         return {**files, "training_state": state}
 
     def restore(self, checkpoint: Path) -> None:
-        """Take back what ``state`` gave; raises ``RunError`` where the files are missing or do not fit."""
-        for networks in (self.outside, self.discriminators):
+        """Restore what ``state`` returned; raise ``RunError`` if files are missing or do not fit."""
+        for networks in (self.inference_generators, self.discriminators):
             for name, network in networks.items():
                 load_network(network, read_tensors(checkpoint, name), checkpoint)
         state = read_tensors(checkpoint, "training_state")
         load_network(self.generators, _below(state, "generators"), checkpoint)
         load_optimiser_state(self.generator_optimiser, "generator_optimiser", state)
         load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state)
-        self.objective.load_state_dict({k: v.to(self.device) for k, v in _below(state, "objective").items()})
+        objective_state = {name: value.to(self.device) for name, value in _below(state, "objective").items()}
+        self.objective.load_state_dict(objective_state)
 
     def _adam(self, networks: torch.nn.Module) -> torch.optim.Adam:
         options = self.config.training
@@ -131,4 +144,5 @@ def _descend(optimiser: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> N
 
 
 def _below(state: State, prefix: str) -> State:
+    """Return the tensors whose names begin with ``prefix.``, without it."""
     return {key.removeprefix(prefix + "."): value for key, value in state.items() if key.startswith(prefix + ".")}

@@ -1,4 +1,4 @@
-"""What a training tells those who watch it."""
+"""Callbacks for training events."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from discogan.checkpoint import Progress
 from discogan.config import Config
-from discogan.training.watch import Alarm
+from discogan.run_folder import Progress
+from discogan.training.monitor import Alarm
 from discogan.verdict import Verdict
 
 Ended = Literal["budget", "interrupted", "stalled"]
@@ -17,25 +17,27 @@ Ended = Literal["budget", "interrupted", "stalled"]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What an observer is told after each step."""
+    """The state of a training after a step."""
 
     step: int
     """Steps done."""
     images_seen: int
     """Images of each domain seen."""
     elapsed_seconds: float
-    """Training time, earlier sittings included."""
+    """Training time, earlier sessions included."""
     fraction: float
     """Share of the budget used, in [0, 1]."""
     record: dict[str, Any] | None
     """The line written to metrics.jsonl, at logged steps."""
     run: Path
     """The run folder."""
+    score: float | None = None
+    """The latest unsupervised score, in [0, 1]; ``None`` before the first."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call of ``train`` ended."""
+    """How a call of ``train`` or ``resume`` ended."""
 
     run: Path
     step: int
@@ -43,74 +45,74 @@ class Outcome:
     signal: int = 0
     """The signal that interrupted it, or 0."""
     verdict: Verdict | None = None
-    """What can be said of the relation; None where it was interrupted."""
+    """Whether a relation was found; ``None`` if training was interrupted."""
 
 
 class Observer:
-    """Watches a training; override what is of interest. The default watches nothing."""
+    """Receives training events. Override the methods you need; the others do nothing."""
 
     def on_prepare(self, domain: str, done: int, total: int) -> None:
-        """Images of domain ``a`` or ``b`` decoded so far."""
+        """Called while images of domain ``a`` or ``b`` are decoded."""
 
     def on_skipped(self, domain: str, problems: list[str]) -> None:
-        """Broken files that were left out, a sentence each."""
+        """Called with one sentence for each unreadable file that was left out."""
 
     def on_start(self, run: Path, config: Config, progress: Progress) -> None:
-        """Training begins or goes on at ``progress``."""
+        """Called when training begins or continues at ``progress``."""
 
     def on_step(self, report: StepReport) -> None:
-        """A step is done."""
+        """Called after each step."""
 
     def on_samples(self, file: Path, step: int) -> None:
-        """A sheet of samples was drawn."""
+        """Called when a sample sheet was written."""
 
     def on_alarm(self, alarm: Alarm) -> None:
-        """Something goes wrong; each kind is said once in each direction."""
+        """Called when a problem is detected, once for each kind and direction."""
 
     def on_round(self, scores: Mapping[str, float]) -> None:
-        """A round of several starts is over; the score of each by its seed."""
+        """Called after each round of --seeds-tried with the score of each seed."""
 
     def on_end(self, outcome: Outcome) -> None:
-        """Training is over, its verdict known."""
+        """Called when training has ended and its verdict is known."""
 
 
 class Observers(Observer):
-    """Tells several, in their order."""
+    """Passes each event to several observers, in order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
 
     def on_prepare(self, domain: str, done: int, total: int) -> None:
-        for each in self.observers:
-            each.on_prepare(domain, done, total)
+        for observer in self.observers:
+            observer.on_prepare(domain, done, total)
 
     def on_skipped(self, domain: str, problems: list[str]) -> None:
-        for each in self.observers:
-            each.on_skipped(domain, problems)
+        for observer in self.observers:
+            observer.on_skipped(domain, problems)
 
     def on_start(self, run: Path, config: Config, progress: Progress) -> None:
-        for each in self.observers:
-            each.on_start(run, config, progress)
+        for observer in self.observers:
+            observer.on_start(run, config, progress)
 
     def on_step(self, report: StepReport) -> None:
-        for each in self.observers:
-            each.on_step(report)
+        for observer in self.observers:
+            observer.on_step(report)
 
     def on_samples(self, file: Path, step: int) -> None:
-        for each in self.observers:
-            each.on_samples(file, step)
+        for observer in self.observers:
+            observer.on_samples(file, step)
 
     def on_alarm(self, alarm: Alarm) -> None:
-        for each in self.observers:
-            each.on_alarm(alarm)
+        for observer in self.observers:
+            observer.on_alarm(alarm)
 
     def on_round(self, scores: Mapping[str, float]) -> None:
-        for each in self.observers:
-            each.on_round(scores)
+        for observer in self.observers:
+            observer.on_round(scores)
 
     def on_end(self, outcome: Outcome) -> None:
-        for each in self.observers:
-            each.on_end(outcome)
+        for observer in self.observers:
+            observer.on_end(outcome)
 
 
 class StepCallback(Observer):

@@ -1,4 +1,4 @@
-"""Starting a run and going on with one."""
+"""Starting a run and resuming one."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from typing import Any
 
 import torch
 
-import discogan
-from discogan.checkpoint import RunFolder, load_model, witnesses
-from discogan.config import Config, change_training
+from discogan import version
+from discogan.checkpoints import load_model
+from discogan.config import Config, Table, change_training
 from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
-from discogan.objectives import build_objective
+from discogan.registry import OBJECTIVES, imported_files
+from discogan.run_folder import RunDescription, RunFolder, reference_checkpoints
 from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
-from discogan.training.starts import change_plan, choose_start, is_choosing, read_plan
+from discogan.training.seed_search import change_plan, has_plan, read_plan, select_seed
 from discogan.training.trainer import Trainer
-from discogan.verdict import Verdict, examine, with_anchors
+from discogan.verdict import Verdict, assess, with_anchors
 
 
 def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
-    """Start a run in the folder ``out`` and train it to its budget.
+    """Start a run in the folder ``out`` and train it until its budget is used.
 
-    Raises ``ConfigError``, ``DataError``, ``RunError`` where ``out`` holds a run, and ``DivergedError``.
+    Raises ``ConfigError``, ``DataError``, ``DivergedError``, and ``RunError`` if ``out`` already holds a run.
     """
     observer = observer or Observer()
     check_config(config)
     run = RunFolder(out)
     run.require_new()
-    _check_place(config, run.path)
+    _require_outside_images(config, run.path)
     data = prepare_data(config, observer)
     run.path.mkdir(parents=True, exist_ok=True)
     with run.locked(), own_state(config.training.threads):
-        return _go_on(run, config, _describe(config, data), data, observer)
+        return _fit(run, _describe(config, data), data, observer)
 
 
 def resume(
@@ -50,110 +51,119 @@ def resume(
     settings: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> Outcome:
-    """Go on with a run from its newest checkpoint, exactly as if it had never stopped.
+    """Resume a run from its newest checkpoint, with the same result as if it had never stopped.
 
-    ``steps`` or ``minutes`` replace the run's budget (in total, not in addition) and ``settings``
-    its training options, or ``source.a=...`` where images were moved; both are kept in its config.json. Raises
-    ``RunError`` where there is no run or its images have changed.
+    ``steps`` or ``minutes`` replace the run's budget (the total, not an addition). ``settings`` change its training
+    options, or ``source.a=...`` if the images were moved. Both are kept in its config.json. Raises
+    ``RunError`` if there is no run or its images have changed.
     """
     observer = observer or Observer()
     run = RunFolder(out)
-    run.require_whole()
+    run.require_resumable()
     with run.locked():
-        description = run.describe() if run.exists or not is_choosing(run) else read_plan(run)
-        config = change_training(Config.from_dict(description["config"]), steps, minutes, settings)
+        description = run.describe() if run.exists or not has_plan(run) else read_plan(run).description
+        config = change_training(description.config, steps, minutes, settings)
         check_config(config)
         data = prepare_data(config, observer)
-        _require_same_images(data.describe(), description["data"], run.path)
-        description = {**description, "config": config.to_dict()}
+        _require_same_images(data.describe(), description.data, run.path)
+        description = replace(description, config=config)
         if run.exists:
-            write_json(run.path / "config.json", description)
+            write_json(run.config, description.to_dict())
         else:
             change_plan(run, description)
-        with own_state(config.training.threads or description["threads"]):
-            return _go_on(run, config, description, data, observer)
+        with own_state(config.training.threads or description.threads):
+            return _fit(run, description, data, observer)
 
 
-def _go_on(
-    run: RunFolder, config: Config, description: dict[str, Any], data: TrainingData, observer: Observer
-) -> Outcome:
-    """Choose a start where there are several, train to the budget, and say what was found."""
-    if not run.exists and config.training.starts > 1:
-        chosen = choose_start(description, run, data, observer)
-        if isinstance(chosen, Outcome):
-            observer.on_end(chosen)
-            return chosen
-        config = chosen
+def _fit(run: RunFolder, description: RunDescription, data: TrainingData, observer: Observer) -> Outcome:
+    """Select a seed if several are tried, train until the budget is used, and write the verdict."""
+    if not run.exists and description.config.training.seeds_tried > 1:
+        selected = select_seed(description, run, data, observer)
+        if isinstance(selected, Outcome):
+            observer.on_end(selected)
+            return selected
+        description = replace(description, config=selected)
     if not run.exists:
-        run.create({**description, "config": config.to_dict()})
-    trainer = Trainer(config, run, data, observer)
-    run.verdict.unlink(missing_ok=True)  # It was of a smaller budget.
+        run.create(description)
+    trainer = Trainer(description.config, run, data, observer)
+    run.verdict.unlink(missing_ok=True)  # It belongs to a smaller budget.
     outcome = trainer.fit()
     if outcome.ended != "interrupted":
-        verdict = _conclude(trainer)
+        verdict = _final_verdict(trainer)
         write_json(run.verdict, verdict.to_dict())
         outcome = replace(outcome, verdict=verdict)
     observer.on_end(outcome)
     return outcome
 
 
-def _conclude(trainer: Trainer) -> Verdict:
-    """The verdict on a run that has ended, with its other starts and held-out anchors as witnesses."""
-    probe, anchors = trainer.probe, trainer.data.anchors
-    model, _ = load_model(trainer.run.path, trainer.device)
-    paths = witnesses(trainer.run.path, trainer.config.seed)
-    verdict = examine(model, probe, (load_model(path, trainer.device)[0] for path in paths))
-    return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
+def _final_verdict(trainer: Trainer) -> Verdict:
+    """Return the verdict on a run that has ended, using the other seeds' runs and the held-out anchors."""
+    run, probe, anchors = trainer.run.path, trainer.probe, trainer.data.anchors
+    model, _ = load_model(run, trainer.device)
+    paths = reference_checkpoints(run, trainer.config.seed)
+    verdict = assess(model, probe, (load_model(path, trainer.device)[0] for path in paths))
+    if anchors is None:
+        return verdict
+    return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b)
 
 
-def _require_same_images(now: dict[str, Any], before: dict[str, Any], out: Path) -> None:
+def _require_same_images(now: Table, before: Table, out: Path) -> None:
     changed = [f"domain {domain.upper()}" for domain in "ab" if now[domain]["key"] != before[domain]["key"]]
-    changed += ["the anchors"] if now["anchors"] != before.get("anchors") else []
+    if now["anchors"] != before.get("anchors"):
+        changed.append("the anchors")
     if changed:
         raise RunError(
-            f"The images of {' and of '.join(changed)} have changed since {out} was started; "
-            "restore them, or start a new run."
+            f"The images of {' and of '.join(changed)} have changed since {out} was started. "
+            "Restore them, or start a new run."
         )
 
 
 def check_config(config: Config) -> None:
-    """Find mistakes in the settings before any image is decoded; raises ``ConfigError``."""
+    """Find mistakes in the settings before any image is decoded; raise ``ConfigError``."""
     if config.training.steps is None and config.training.minutes is None:
-        raise ConfigError("There is no budget; give --steps N or --minutes M.")
+        raise ConfigError("There is no budget. Give --steps N or --minutes M.")
     pick_device(config.training.device)
-    build_objective(config.objective)
+    OBJECTIVES.build(config.objective, "objective")
     with torch.device("meta"):
         build_model(config)
 
 
-def _check_place(config: Config, out: Path) -> None:
-    """A run below its own images would train on its samples, and could not be resumed."""
+def _require_outside_images(config: Config, out: Path) -> None:
+    """Raise ``ConfigError`` for a run inside its own images: it would train on its samples."""
     for key in ("a", "b"):
         folder = config.source.get(key)
         if folder and out.resolve().is_relative_to(Path(folder).resolve()):
-            raise ConfigError(f"{out} lies among the images of {folder}; give an --out outside of it.")
+            raise ConfigError(f"{out} is inside the image folder {folder}. Choose an --out outside of it.")
 
 
-def _describe(config: Config, data: TrainingData) -> dict[str, Any]:
+def _describe(config: Config, data: TrainingData) -> RunDescription:
+    objective = OBJECTIVES.build(config.objective, "objective")
+    return RunDescription(
+        config=config,
+        directions=tuple(objective.directions),
+        round_trip_directions=tuple(objective.round_trip_directions),
+        data=data.describe(),
+        threads=config.training.threads or torch.get_num_threads(),
+        imports=imported_files(),
+        **provenance(),
+    )
+
+
+def provenance() -> dict[str, Any]:
+    """Return the versions, the machine and the source revision that are running."""
     return {
-        "config": config.to_dict(),
-        "data": data.describe(),
-        **made_with(),
-        "threads": config.training.threads or torch.get_num_threads(),
-    }
-
-
-def made_with() -> dict[str, Any]:
-    """The versions, the machine and the source revision that are running, for whoever asks later what made a result."""
-    return {
-        "versions": {"discogan": discogan.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "discogan": version.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
         "machine": describe_machine(),
         "git_revision": _git_revision(),
     }
 
 
 def _git_revision() -> str | None:
-    """The commit of the source tree that is running, where it is one."""
+    """Return the commit of the running source tree, or ``None`` if it is not a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop, not as a death."""
+"""Handle Ctrl-C and SIGTERM: finish the current step and stop. A second signal terminates immediately."""
 
 import signal
 import threading
@@ -8,10 +8,10 @@ from types import FrameType
 
 
 @contextmanager
-def signals_caught() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one acts as usual.
+def catch_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in the list instead of terminating; a second signal acts as usual.
 
-    Outside the main thread, where Python allows no handlers, nothing is collected.
+    Outside the main thread Python allows no handlers, so nothing is collected there.
     """
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():

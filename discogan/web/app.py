@@ -12,14 +12,15 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
-import discogan
+from discogan import version
+from discogan.directions import Direction
 from discogan.images import Pixels, from_pixels
 from discogan.pages import render
 from discogan.web.batching import BusyError
 from discogan.web.limits import Limits
 from discogan.web.meters import Metered
 from discogan.web.models import Served
-from discogan.web.service import Service, Way, encode_png
+from discogan.web.service import Service, encode_png
 
 PNG: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
@@ -62,14 +63,14 @@ class Model(BaseModel):
     preset: str
     image_size: int
     """Height and width of its images in pixels."""
-    directions: list[Way]
+    directions: list[Direction]
     round_trips: bool
     """Whether it goes there and back."""
     verdict: str | None
     """What its training says of the relation, in a word or two."""
-    examples: dict[Way, int]
+    examples: dict[Direction, int]
     """How many example inputs there are."""
-    matches: list[Way]
+    matches: list[Direction]
     """Directions in which counterparts can be looked for."""
 
 
@@ -94,7 +95,7 @@ def create_app(served: Mapping[str, Served], limits: Limits | None = None) -> Fa
 
     app = FastAPI(
         title="discogan",
-        version=discogan.__version__,
+        version=version.__version__,
         description="Translate images between two domains whose relation was learned without pairs.",
         lifespan=lifespan,
         docs_url=None,  # Its page would be loaded from elsewhere; /openapi.json is here.
@@ -113,7 +114,7 @@ async def _service(request: Request) -> Service:  # Were it not async, each requ
 
 
 Serving = Annotated[Service, Depends(_service)]
-Direction = Annotated[Way, Query(description="a_to_b or b_to_a")]
+DirectionQuery = Annotated[Direction, Query(description="a_to_b or b_to_a")]
 Name = Annotated[str | None, Query(description="One of GET /v1/models; the first unless given")]
 
 
@@ -126,7 +127,7 @@ async def _busy(_: Request, error: Exception) -> JSONResponse:
 async def translate(
     request: Request,
     service: Serving,
-    direction: Direction,
+    direction: DirectionQuery,
     model: Name = None,
     round_trip: Annotated[bool, Query(description="Translate there and back")] = False,
     original_size: Annotated[bool, Query(description="Answer at the size of the image sent")] = False,
@@ -143,7 +144,7 @@ async def translate(
 async def match(
     request: Request,
     service: Serving,
-    direction: Direction,
+    direction: DirectionQuery,
     model: Name = None,
     count: Annotated[int, Query(ge=1, le=50, description="Counterparts wanted")] = 5,
 ) -> list[Match]:
@@ -166,13 +167,13 @@ async def models(service: Serving) -> list[Model]:
 
 
 @router.get("/v1/models/{model}/examples/{direction}/{number}", responses=PNG | MISSING, response_class=Response)
-async def example(service: Serving, model: str, direction: Way, number: int) -> Response:
+async def example(service: Serving, model: str, direction: Direction, number: int) -> Response:
     """An image of the run's own that the direction can be tried with, counted from 0."""
     return _picked(service.find(model, direction).examples.get(direction), number)
 
 
 @router.get("/v1/models/{model}/folders/{direction}/{number}", responses=PNG | MISSING, response_class=Response)
-async def folder_image(service: Serving, model: str, direction: Way, number: int) -> Response:
+async def folder_image(service: Serving, model: str, direction: Direction, number: int) -> Response:
     """An image of the folder that counterparts come from, as the networks see it."""
     return _picked(service.folder(service.find(model, direction), direction).pixels, number)
 
@@ -180,7 +181,7 @@ async def folder_image(service: Serving, model: str, direction: Way, number: int
 @router.get("/healthz")
 async def health() -> dict[str, str]:
     """Whether it answers."""
-    return {"status": "ok", "version": discogan.__version__}
+    return {"status": "ok", "version": version.__version__}
 
 
 @router.get("/metrics", response_class=Response)

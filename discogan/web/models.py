@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from discogan.checkpoint import RunFolder
 from discogan.data.domains import open_domains
+from discogan.directions import Direction, source_domain, target_domain
 from discogan.errors import ConfigError, DataError
 from discogan.images import Pixels
+from discogan.labels import verdict_name
 from discogan.matching import Counterparts
-from discogan.model import Direction
 from discogan.onnx_model import OnnxModel
-from discogan.report import read_verdict
+from discogan.run_folder import RunFolder, read_verdict
 from discogan.translator import Translator
-from discogan.wording import verdict_name
 
 EXAMPLES = 8
 
@@ -44,7 +43,7 @@ class Served:
             "preset": self.translator.config.preset,
             "image_size": data.image_size,
             "directions": list(self.directions),
-            "round_trips": set(self.directions) == set(self.translator.round_trips),
+            "round_trips": set(self.directions) == set(self.translator.model.round_trip_directions),
             "verdict": self.verdict,
             "examples": {way: len(images) for way, images in self.examples.items()},
             "matches": [way for way in self.directions if way in self.counterparts],
@@ -74,11 +73,11 @@ def load_served(
 
 def _load(name: str, run: Path, folders: dict[str, str | Path | None], device: str) -> Served:
     translator = Translator.load(run, device)
-    directions = translator.directions
+    directions = translator.model.directions
     counterparts = {
         way: Counterparts(translator, Path(folder), way)
         for way in directions
-        if (folder := folders[way[-1]]) is not None and not isinstance(translator.model, OnnxModel)
+        if (folder := folders[target_domain(way)]) is not None and not isinstance(translator.model, OnnxModel)
     }
     return Served(name, translator, directions, _verdict(run), _examples(translator, directions), counterparts)
 
@@ -88,7 +87,7 @@ def _examples(translator: Translator, directions: Sequence[Direction]) -> dict[D
         stores = open_domains(translator.config)
     except (DataError, ConfigError):
         return {}  # The images stayed where it was trained.
-    domains = {way: stores["ab".index(way[0])].pixels for way in directions}
+    domains = {way: stores["ab".index(source_domain(way))].pixels for way in directions}
     return {way: np.array(pixels[:: 1 + (len(pixels) - 1) // EXAMPLES]) for way, pixels in domains.items()}
 
 

@@ -6,12 +6,13 @@ import asyncio
 import io
 import os
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from fastapi import HTTPException, Request
 from PIL import Image
 
+from discogan.directions import Direction, target_domain
 from discogan.errors import DataError
 from discogan.images import Pixels
 from discogan.matching import Counterparts
@@ -21,14 +22,12 @@ from discogan.web.limits import Limits, Room, read_image
 from discogan.web.meters import Meters
 from discogan.web.models import Served
 
-Way = Literal["a_to_b", "b_to_a"]
-
 
 class Kind(NamedTuple):
     """What images must share to be translated together."""
 
     model: str
-    direction: Way
+    direction: Direction
     round_trip: bool
 
 
@@ -53,7 +52,7 @@ class Service:
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
-    def find(self, model: str | None, direction: Way) -> Served:
+    def find(self, model: str | None, direction: Direction) -> Served:
         """The run called ``model``, by default the first; 404 where it is not there or does not go that way."""
         name = model or next(iter(self.served))
         if name not in self.served:
@@ -62,14 +61,14 @@ class Service:
             raise HTTPException(404, f"{name} does not translate {direction}.")
         return self.served[name]
 
-    def folder(self, chosen: Served, direction: Way) -> Counterparts:
+    def folder(self, chosen: Served, direction: Direction) -> Counterparts:
         """Where counterparts are looked for; 404 where no folder was given."""
         if direction not in chosen.counterparts:
-            domain = direction[-1]
+            domain = target_domain(direction)
             raise HTTPException(404, f"No folder of {domain.upper()} was given; start with --match-{domain} DIR.")
         return chosen.counterparts[direction]
 
-    async def prepare(self, request: Request, chosen: Served, direction: Way) -> Prepared:
+    async def prepare(self, request: Request, chosen: Served, direction: Direction) -> Prepared:
         """The image of a request as the networks take it; 415 where it is damaged."""
         with self._uploads.share() as take:
             image = await read_image(request, self.limits, take)
@@ -79,9 +78,9 @@ class Service:
                 except DataError as error:
                     raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
 
-    async def translate(self, chosen: Served, direction: Way, pixels: Pixels, round_trip: bool = False) -> Pixels:
+    async def translate(self, chosen: Served, direction: Direction, pixels: Pixels, round_trip: bool = False) -> Pixels:
         """uint8 (H, W, C) translated, in a batch with others; 404 where there is no way back, 504 after too long."""
-        if round_trip and direction not in chosen.translator.round_trips:
+        if round_trip and direction not in chosen.translator.model.round_trip_directions:
             raise HTTPException(404, f"{chosen.name} translates one way, so there is no round trip.")
         try:
             async with asyncio.timeout(self.limits.seconds):

@@ -46,7 +46,7 @@ def test_json_stands_alone_on_standard_output(small_run, domains, tmp_path):
     }
     told = {name: json.loads(discogan(*words, "--json", "-").stdout) for name, words in commands.items()}
     assert told["train"]["step"] == 2
-    assert told["train"]["verdict"]["word"]
+    assert told["train"]["verdict"]["label"]
     assert told["info"]["steps"] == 7
     assert told["evaluate"]["paired"] is True
     assert len(told["match"]["matches"]) == 13 * 5

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from discogan.checkpoint import RunFolder
 from discogan.cli import main
+from discogan.run_folder import RunFolder
 from tests.conftest import SMALL, write_images
 
 FLAGS = [word for setting in SMALL for word in ("--set", setting)]
@@ -75,7 +75,7 @@ def test_evaluate_without_pairs(small_run):
 def test_a_training_from_two_starts_with_anchors_ends_in_a_verdict_with_its_witnesses(domains, tmp_path):
     run, pairs = tmp_path / "run", tmp_path / "pairs.csv"
     pairs.write_text("path_a,path_b\n" + "".join(f"{n:03d}.png,{n:03d}.png\n" for n in range(5)))
-    budget = ("--image-size", 32, "--steps", 12, "--starts", 2, "--anchors", pairs, "--stop-when-stalled")
+    budget = ("--image-size", 32, "--steps", 12, "--seeds-tried", 2, "--anchors", pairs, "--stop-when-stalled")
     done = discogan("train", *domains, "--out", run, *budget, *FLAGS)
     assert "Scores of 2 starts: seed" in done.stderr
     assert "Verdict: " in done.stdout
@@ -84,7 +84,7 @@ def test_a_training_from_two_starts_with_anchors_ends_in_a_verdict_with_its_witn
     assert RunFolder(run).describe()["config"]["training"]["stop_when_stalled"]
     refused = discogan("evaluate", run, "--against", run / "best", check=False)
     assert "is of the same seed" in refused.stderr
-    assert discogan("info", run / "starts" / "seed-0").returncode == 0
+    assert discogan("info", run / "seeds" / "seed-0").returncode == 0
     shown = discogan("evaluate", run).stdout
     assert "on the images it trains on" in shown
     assert "Verdict: " in shown
@@ -160,7 +160,7 @@ def test_a_signal_stops_with_a_checkpoint(domains, tmp_path, number):
         (["match", "missing", "A", "B", "--out", "m.csv"], "There is no run at missing"),
         (["match", "missing", "A", "B", "--out", "m"], "call it m.csv"),
         (["match", "missing", "A", "B", "--out", "m.csv", "--one-to-one", "--count", "3"], "leave out --count"),
-        (["train", "A", "B", "--out", "R", "--starts", "0"], "training.starts must be at least 1"),
+        (["train", "A", "B", "--out", "R", "--seeds-tried", "0"], "training.seeds_tried must be at least 1"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(words, message, tmp_path, monkeypatch, capsys):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from discogan.checkpoint import Progress
 from discogan.cli.console import print_scores, print_table, say
 from discogan.cli.train import Display, _clock, losses_line, report_outcome
 from discogan.config import load_config
+from discogan.run_folder import Progress
 from discogan.training import Outcome, StepReport
 
 RECORD = {"step": 25, "images_seen": 400, "elapsed_seconds": 2.0, "images_per_second": 200.0, "adversarial_a": 0.7}

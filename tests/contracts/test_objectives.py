@@ -6,7 +6,6 @@ import torch
 from discogan.config import Config, DataOptions
 from discogan.errors import ConfigError
 from discogan.model import build_model
-from discogan.objectives import build_objective
 from discogan.registry import OBJECTIVES
 
 NAMES = list(OBJECTIVES.entries())
@@ -23,7 +22,7 @@ def build(table, **data):
     network = {"name": "convolutional", "width": 4, "norm": "none"}
     options = DataOptions(image_size=32, **data)
     config = Config(preset="test", data=options, generator={**network, "stages": 3}, discriminator=network)
-    return build_model(config), build_objective(table)
+    return build_model(config), OBJECTIVES.build(table, "objective")
 
 
 def batch(count=6, channels_a=3, channels_b=3):
@@ -101,12 +100,12 @@ def test_domains_may_differ_in_channels(name, channels_a, channels_b):
 @pytest.mark.parametrize(("name", "option"), [("modern", "penalty_every_steps"), ("cyclegan", "buffer_size")])
 def test_impossible_options_are_refused(name, option):
     with pytest.raises(ConfigError, match=f"objective.{option} must be at least"):
-        build_objective({"name": name, option: -1})
+        OBJECTIVES.build({"name": name, option: -1}, "objective")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_step_trains_something(name):
-    objective = build_objective({"name": name})
+    objective = OBJECTIVES.build({"name": name}, "objective")
     for step in range(12):
         assert objective.steps_discriminators(step) or objective.steps_generators(step)
 

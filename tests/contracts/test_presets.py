@@ -5,7 +5,7 @@ import pytest
 from discogan import api
 from discogan.config import load_config, preset_names, read_preset
 from discogan.model import build_model
-from discogan.objectives import build_objective
+from discogan.registry import OBJECTIVES
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -13,7 +13,7 @@ def test_a_preset_describes_and_builds_itself(name):
     assert len(read_preset(name)["summary"]) > 20
     config = load_config(name, image_size=64)
     assert config.training.steps or config.training.minutes
-    build_objective(config.objective)
+    OBJECTIVES.build(config.objective, "objective")
     assert sum(parameter.numel() for parameter in build_model(config).parameters()) > 100_000
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from discogan.data import build_source
 from discogan.data.facescrub import TEST_COUNT, FaceScrub
 from discogan.data.handbags_shoes import HandbagsShoes
 from discogan.data.official_renders import OfficialRenders
 from discogan.data.store import Decoding, decode_record, open_store
 from discogan.errors import DataError
+from discogan.registry import SOURCES
 from tests.conftest import write_images
 
 DECODING = Decoding(32, 3)
@@ -115,4 +115,4 @@ def test_handbags_and_shoes_are_the_photographs_alone(tmp_path):
 )
 def test_a_missing_data_set_says_what_to_download_and_where_to_put_it(name, options, tmp_path):
     with pytest.raises(DataError, match=rf"There is no folder {tmp_path}.*; download .* unpack it"):
-        build_source({"name": name, "root": str(tmp_path), **options}).records()
+        SOURCES.build({"name": name, "root": str(tmp_path), **options}, "source").records()

@@ -1,13 +1,13 @@
 import pytest
 from PIL import Image
 
-from discogan.data import build_source
 from discogan.data.celeba import TEST_COUNT, CelebA
 from discogan.data.folders import Folders
 from discogan.data.side_by_side import SideBySide
 from discogan.data.store import Decoding, decode_record
 from discogan.data.train_ab import TrainAB
 from discogan.errors import ConfigError, DataError
+from discogan.registry import SOURCES
 from tests.conftest import write_images
 
 
@@ -126,6 +126,6 @@ def test_celeba_mistakes_are_explained(celeba, tmp_path):
 
 
 def test_a_source_is_built_from_its_table():
-    assert build_source({"name": "train_ab", "root": "x"}) == TrainAB("x")
+    assert SOURCES.build({"name": "train_ab", "root": "x"}, "source") == TrainAB("x")
     with pytest.raises(ConfigError, match=r"--set source\.root="):
-        build_source({"name": "side_by_side"})
+        SOURCES.build({"name": "side_by_side"}, "source")

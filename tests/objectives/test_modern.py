@@ -47,7 +47,7 @@ def test_the_penalty_comes_every_fourth_step(model, trips):
 def test_the_penalty_is_half_gamma_times_both_gradients_times_the_interval(model, trips):
     terms = Modern(gamma=6.0, penalty_every_steps=4).discriminator_terms(model, trips, 0)
     fake_b = trips.fake_b.detach()
-    gradients = squared_gradient(model.judge_b, trips.real_b) + squared_gradient(model.judge_b, fake_b)
+    gradients = squared_gradient(model.discriminate_b, trips.real_b) + squared_gradient(model.discriminate_b, fake_b)
     torch.testing.assert_close(terms["penalty_b"], 6.0 / 2 * 4 * gradients, rtol=1e-4, atol=1e-6)
 
 
@@ -59,7 +59,7 @@ def test_the_loss_is_the_same_with_and_without_the_penalty(model, trips):
 def test_generator_terms(model, trips):
     terms = Modern(reconstruction_weight=3.0).generator_terms(model, trips, 0)
     torch.testing.assert_close(terms["reconstruction_b"], 3 * F.l1_loss(trips.reconstructed_b, trips.real_b))
-    real, fake = model.judge_a(trips.real_a).logits, model.judge_a(trips.fake_a).logits
+    real, fake = model.discriminate_a(trips.real_a).logits, model.discriminate_a(trips.fake_a).logits
     pairs = [F.softplus(r - f) for r in real.flatten() for f in fake.flatten()]
     torch.testing.assert_close(terms["adversarial_a"], torch.stack(pairs).mean())
 

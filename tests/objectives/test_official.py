@@ -30,7 +30,7 @@ def test_discriminators_step_every_third_time_and_generators_between():
 @pytest.mark.parametrize(("step", "rate"), [(0, 0.01), (9_999, 0.01), (10_000, 0.5), (50_000, 0.5)])
 def test_generator_terms_follow_the_rate(model, trips, step, rate):
     terms = Official().generator_terms(model, trips, step)
-    real, fake = model.judge_b(trips.real_b), model.judge_b(trips.fake_b)
+    real, fake = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b)
     adversarial = F.binary_cross_entropy(fake.logits.sigmoid(), torch.ones_like(fake.logits))
     layers = zip(real.features, fake.features, strict=True)
     matching = sum(F.mse_loss(fake.mean(0), real.mean(0)) for real, fake in layers)
@@ -44,7 +44,7 @@ def test_generator_terms_follow_the_rate(model, trips, step, rate):
 
 def test_discriminator_loss_is_halved(model, trips):
     terms = Official().discriminator_terms(model, trips, 0)
-    real, fake = model.judge_a(trips.real_a).logits, model.judge_a(trips.fake_a.detach()).logits
+    real, fake = model.discriminate_a(trips.real_a).logits, model.discriminate_a(trips.fake_a.detach()).logits
     bce = F.binary_cross_entropy_with_logits
     expected = 0.5 * (bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake)))
     torch.testing.assert_close(terms["discriminator_a"], expected)
@@ -63,7 +63,9 @@ def test_the_baselines_use_one_direction(model, trips):
 
 def test_the_plain_gan_has_no_rate(model, trips):
     terms = Official(model="gan", first_rate=0.9).generator_terms(model, trips, 0)
-    torch.testing.assert_close(terms["adversarial_b"], 0.1 * F.softplus(-model.judge_b(trips.fake_b).logits).mean())
+    torch.testing.assert_close(
+        terms["adversarial_b"], 0.1 * F.softplus(-model.discriminate_b(trips.fake_b).logits).mean()
+    )
 
 
 def test_azimuth_tasks_leave_the_first_features_out(model, trips):

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 import pytest
 
 from discogan.api import resume, train
-from discogan.checkpoint import RunFolder
 from discogan.cli import main
 from discogan.errors import ConfigError, RunError
 from discogan.pages import options_whole
-from discogan.report import comparison, read_evaluation, read_verdict, write_comparison, write_report
+from discogan.report import comparison, write_comparison, write_report
 from discogan.report.pictures import curves, spread
+from discogan.run_folder import RunFolder, read_evaluation, read_verdict
 from tests.conftest import SMALL, write_images
 
 
@@ -45,13 +45,15 @@ def page(sampled_run):
 
 
 def test_options_stay_whole_and_everything_else_is_escaped():
-    assert options_whole("<b> (--starts 2)") == '&lt;b&gt; (<span style="white-space: nowrap">--starts</span> 2)'
+    assert (
+        options_whole("<b> (--seeds-tried 2)") == '&lt;b&gt; (<span style="white-space: nowrap">--seeds-tried</span> 2)'
+    )
 
 
 def test_every_training_ends_with_a_report_that_names_its_verdict(page, sampled_run):
     verdict = json.loads((sampled_run / "verdict.json").read_text())
-    assert verdict["word"] in page.text
-    assert verdict["because"].split(" (--")[0] in page.text  # Options stand in elements of their own.
+    assert verdict["label"] in page.text
+    assert verdict["reason"].split(" (--")[0] in page.text  # Options stand in elements of their own.
     assert "13 images" in page.text
     assert "10 images" in page.text
     assert f"discogan train --resume {sampled_run}" in page.text
@@ -96,12 +98,12 @@ def test_scores_of_a_state_that_is_no_longer_the_runs_are_not_shown(sampled_run,
     step = json.loads((run / "best" / "progress.json").read_text())["step"]
     evaluation = {"step": step, "verdict": {**json.loads((run / "verdict.json").read_text()), "because": "Pairs."}}
     (run / "evaluation.json").write_text(json.dumps(evaluation))
-    assert read_verdict(RunFolder(run))["because"] == "Pairs."
+    assert read_verdict(RunFolder(run))["reason"] == "Pairs."
     (run / "evaluation.json").write_text(json.dumps({**evaluation, "step": step - 1}))
     assert read_evaluation(RunFolder(run)) is None
     (run / "evaluation.json").write_text("{}")  # Of a version that did not say of which step.
     assert read_evaluation(RunFolder(run)) is None
-    assert read_verdict(RunFolder(run))["because"] != "Pairs."
+    assert read_verdict(RunFolder(run))["reason"] != "Pairs."
 
 
 def test_a_run_that_trains_on_ends_with_a_newer_report(sampled_run, tmp_path):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from discogan import api
-from discogan.checkpoint import RunFolder, read_progress
+from discogan.run_folder import RunFolder, read_progress
 from tests.conftest import SMALL
 from tests.test_training import assert_equal_weights
 

@@ -39,7 +39,7 @@ FIGURES = (
     ("diversity (0 is collapsed, 1 is right)", "diversity"),
     ("distribution (0 is right, 1 is one image)", "distribution"),
     ("change (0 is a copy)", "change"),
-    ("ranked rightly by the discriminator (0.5 is balance)", "judged"),
+    ("ranked rightly by the discriminator (0.5 is balance)", "discriminator_accuracy"),
 )
 """Behind a verdict."""
 
@@ -51,5 +51,5 @@ def figure_text(value: float | None) -> str:
 
 def verdict_name(verdict: Mapping[str, Any]) -> str:
     """A verdict's word as it is said: what is found, or unconfirmed, is the relation."""
-    word = str(verdict["word"])
+    word = str(verdict["label"])
     return f"relation {word}" if word.startswith(("found", "unconfirmed")) else word

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from discogan.experiments.renders.mesh import Floats, Mesh, join
 from discogan.extras import import_extra
 from discogan.images import Pixels
-from discogan.renders.mesh import Floats, Mesh, join
 
 OVERSAMPLING = 2
 COLUMNS = 8

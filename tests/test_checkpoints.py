@@ -4,16 +4,10 @@ import shutil
 import pytest
 import torch
 
-from discogan import checkpoint as checkpoint_module
-from discogan.checkpoint import (
-    Progress,
-    RunFolder,
-    load_model,
-    load_optimiser_state,
-    optimiser_state,
-    read_progress,
-)
+from discogan import checkpoints
+from discogan.checkpoints import load_model, load_optimiser_state, optimiser_state, save_best, save_checkpoint
 from discogan.errors import RunError
+from discogan.run_folder import NETWORKS, Progress, RunDescription, RunFolder, read_progress
 
 CPU = torch.device("cpu")
 
@@ -21,12 +15,12 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def run(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.create({"config": {}})
+    folder.create(RunDescription.from_dict({"config": {"preset": "modern"}, "data": {}, "versions": {}, "threads": 1}))
     return folder
 
 
 def save(run, step, keep=3):
-    return run.save_checkpoint({"generator_ab": {"x": torch.full((2,), float(step))}}, Progress(step, step / 2), keep)
+    return save_checkpoint(run, {"generator_ab": {"x": torch.full((2,), float(step))}}, Progress(step, step / 2), keep)
 
 
 def test_the_newest_few_are_kept_and_named(run):
@@ -46,7 +40,7 @@ def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module, moment, killed)
+        patch.setattr(checkpoints, moment, killed)
         with pytest.raises(KeyboardInterrupt):
             save(run, 2)
     assert run.last_checkpoint().name == "step-000001"
@@ -57,19 +51,19 @@ def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, m
 
 @pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
 def test_a_best_that_cannot_be_replaced_stays(run, monkeypatch, moment):
-    files = {name: {"weight": torch.zeros(1)} for name in checkpoint_module.NETWORKS}
-    run.save_best(files, Progress(1, 1.0))
+    files = {name: {"weight": torch.zeros(1)} for name in NETWORKS}
+    save_best(run, files, Progress(1, 1.0))
 
     def full(*_, **__):
         assert read_progress(run.path / "best").step == 1
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module, moment, full)
+        patch.setattr(checkpoints, moment, full)
         with pytest.raises(OSError, match="no space"):
-            run.save_best(files, Progress(2, 2.0))
+            save_best(run, files, Progress(2, 2.0))
     assert read_progress(run.path / "best").step == 1
-    run.save_best(files, Progress(3, 3.0))
+    save_best(run, files, Progress(3, 3.0))
     assert read_progress(run.path / "best").step == 3
 
 
@@ -109,7 +103,7 @@ def test_what_cannot_be_loaded_is_explained(small_run, tmp_path):
         load_model(tmp_path, CPU)
     copy = shutil.copytree(small_run, tmp_path / "copy")
     (copy / "best" / "generator_ba.safetensors").write_bytes(b"damaged")
-    with pytest.raises(RunError, match="use another checkpoint"):
+    with pytest.raises(RunError, match="Use another checkpoint"):
         load_model(copy, CPU)
     shutil.rmtree(copy / "best")
     shutil.rmtree(copy / "checkpoints")
@@ -154,5 +148,5 @@ def test_an_optimiser_goes_on_as_it_was(layout):
 
 
 def test_the_folder_around_a_run_says_where_the_run_is(small_run):
-    with pytest.raises(RunError, match=f"there is one at .*{small_run.name}"):
+    with pytest.raises(RunError, match=f"There is one at .*{small_run.name}"):
         load_model(small_run.parent, CPU)

@@ -10,8 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from discogan.checkpoint import RunFolder
-from discogan.tracking import losses
+from discogan.run_folder import RunFolder, losses
 from discogan.training import StepReport
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from discogan.checkpoint import Progress
 from discogan.config import Config
-from discogan.errors import unknown_choice
 from discogan.extras import import_extra
-from discogan.tracking import losses
+from discogan.registry import TRACKERS
+from discogan.run_folder import Progress, losses
 from discogan.training import Alarm, Observer, Outcome, StepReport
 
 
+@TRACKERS.register("tensorboard")
 class TensorBoard(Observer):
     """Event files in RUN/tensorboard: ``tensorboard --logdir RUN``."""
 
@@ -47,7 +46,7 @@ class TensorBoard(Observer):
 
     def on_end(self, outcome: Outcome) -> None:
         if outcome.verdict:
-            self._writer.add_text("verdict", f"{outcome.verdict.word}: {outcome.verdict.because}", outcome.step)
+            self._writer.add_text("verdict", f"{outcome.verdict.label}: {outcome.verdict.reason}", outcome.step)
             self._writer.add_scalar("verdict/score", outcome.verdict.score, outcome.step)
         self._close()
 
@@ -57,6 +56,7 @@ class TensorBoard(Observer):
             self._writer = None
 
 
+@TRACKERS.register("wandb")
 class WeightsAndBiases(Observer):
     """A run of the project ``discogan`` (WANDB_PROJECT names another); WANDB_MODE=offline keeps it on this machine."""
 
@@ -94,19 +94,9 @@ class WeightsAndBiases(Observer):
 
     def on_end(self, outcome: Outcome) -> None:
         if outcome.verdict:
-            self._run.summary.update({"verdict": outcome.verdict.word, "score": outcome.verdict.score})
+            self._run.summary.update({"verdict": outcome.verdict.label, "score": outcome.verdict.score})
         self._run.finish()
         self._run = None
-
-
-TRACKERS: dict[str, Callable[[], Observer]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
-
-
-def build_tracker(name: str) -> Observer:
-    """The tracker called ``name``; raises ``ConfigError`` for another name, or where its library is missing."""
-    if name not in TRACKERS:
-        raise unknown_choice("tracker", name, TRACKERS)
-    return TRACKERS[name]()
 
 
 def _numbers(report: StepReport) -> dict[str, float]:

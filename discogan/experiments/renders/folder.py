@@ -11,10 +11,10 @@ import numpy as np
 
 from discogan.config import require
 from discogan.errors import ConfigError, DataError
+from discogan.experiments.renders.atlas import Atlas, View
 from discogan.files import write_text
 from discogan.images import Pixels, from_pixels
 from discogan.registry import RENDERS
-from discogan.renders.atlas import Atlas, View
 
 LABELS = "labels.csv"
 FRONT = tuple(float(azimuth) for azimuth in range(-75, 76, 15))

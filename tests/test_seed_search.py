@@ -6,29 +6,30 @@ import signal
 import pytest
 
 from discogan import api
-from discogan.checkpoint import RunFolder, load_model, read_progress, witnesses
+from discogan.checkpoints import load_model
 from discogan.devices import pick_device
 from discogan.errors import DivergedError, RunError
 from discogan.evaluation import evaluate
+from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
 from discogan.training import Observer, resume
-from discogan.training.starts import EXPLORED, plan_rounds
+from discogan.training.seed_search import SEARCH_FRACTION, plan_rounds
 from discogan.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.test_training import StopAt, assert_equal_weights
 
-OPTIONS = {"image_size": 32, "steps": 40, "starts": 3, "settings": SMALL}
+OPTIONS = {"image_size": 32, "steps": 40, "seeds_tried": 3, "settings": SMALL}
 
 
 @pytest.mark.parametrize(("starts", "counts"), [(2, [2]), (3, [3, 2]), (4, [4, 2]), (8, [8, 4, 2])])
 def test_rounds_halve_and_cost_what_exploring_may(starts, counts):
     rounds = plan_rounds(starts)
-    assert [turn.starts for turn in rounds] == counts
+    assert [turn.seeds for turn in rounds] == counts
     before, cost = 0.0, 0.0
     for turn in rounds:
         assert turn.share > before
-        cost += turn.starts * (turn.share - before)
+        cost += turn.seeds * (turn.share - before)
         before = turn.share
-    assert cost == pytest.approx(EXPLORED)
+    assert cost == pytest.approx(SEARCH_FRACTION)
 
 
 class Rounds(Observer):
@@ -47,13 +48,15 @@ def chosen(domains, tmp_path_factory):
     """A run chosen among three starts, and the scores they had."""
     run, observer = tmp_path_factory.mktemp("starts") / "run", Rounds()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("discogan.verdict.MADE", 0.0)  # So few steps have learned nothing that could confirm.
+        patched.setattr(
+            "discogan.verdict.MIN_REFERENCE_SCORE", 0.0
+        )  # So few steps have learned nothing that could confirm.
         return run, observer, api.train(*domains, out=run, observer=observer, **OPTIONS)
 
 
 @pytest.fixture
-def beginners_count(monkeypatch):
-    monkeypatch.setattr("discogan.verdict.MADE", 0.0)
+def weak_references_count(monkeypatch):
+    monkeypatch.setattr("discogan.verdict.MIN_REFERENCE_SCORE", 0.0)
 
 
 def test_the_best_start_goes_on_and_the_budget_is_kept(chosen):
@@ -64,16 +67,16 @@ def test_the_best_start_goes_on_and_the_budget_is_kept(chosen):
     winner = max(second, key=lambda seed: second[seed])
     description = RunFolder(run).describe()
     assert (description["config"]["seed"], description["config"]["training"]["starts"]) == (int(winner), 1)
-    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "starts").glob("s*")}
+    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "seeds").glob("s*")}
     spent = sum(steps.values()) - steps[f"seed-{winner}"] + outcome.step
     assert abs(spent - 40) <= 2
-    assert outcome.verdict.accord.runs == 1
+    assert outcome.verdict.agreement.runs == 1
 
 
 def test_the_winner_is_what_one_run_of_its_seed_would_be(chosen, domains, tmp_path):
     run, _, outcome = chosen
     seed = RunFolder(run).describe()["config"]["seed"]
-    alone = {**OPTIONS, "starts": None, "steps": outcome.step}
+    alone = {**OPTIONS, "seeds_tried": None, "steps": outcome.step}
     api.train(*domains, out=tmp_path / "alone", seed=seed, **alone)
     assert_equal_weights(run, tmp_path / "alone")
 
@@ -88,7 +91,7 @@ def test_stopping_while_choosing_and_resuming_changes_nothing(chosen, domains, t
     assert resume(tmp_path / "run", observer=StopAt(2)).ended == "interrupted"
     assert resume(tmp_path / "run").ended == "budget"
     assert_equal_weights(whole, tmp_path / "run")
-    plans = [json.loads((run / "starts" / "plan.json").read_text())["rounds"] for run in (whole, tmp_path / "run")]
+    plans = [json.loads((run / "seeds" / "plan.json").read_text())["rounds"] for run in (whole, tmp_path / "run")]
     assert plans[0] == plans[1]
 
 
@@ -96,7 +99,7 @@ def test_resuming_a_choice_heeds_what_is_changed(domains, tmp_path):
     run = tmp_path / "run"
     assert api.train(*domains, out=run, observer=StopAt(2), **OPTIONS).ended == "interrupted"
     assert resume(run, steps=20, settings=["training.learning_rate=1e-4"]).ended == "budget"
-    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "starts").glob("s*")}
+    steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "seeds").glob("s*")}
     seed, training = (RunFolder(run).describe()["config"][name] for name in ("seed", "training"))
     assert training["learning_rate"] == 1e-4
     spent = sum(steps.values()) - steps[f"seed-{seed}"] + read_progress(RunFolder(run).last_checkpoint()).step
@@ -111,7 +114,7 @@ class StopAtSamples(Observer):
 def test_a_signal_at_the_end_of_a_start_stops_the_others_too(domains, tmp_path):
     outcome = api.train(*domains, out=tmp_path / "run", observer=StopAtSamples(), **OPTIONS)
     assert (outcome.ended, outcome.signal) == ("interrupted", signal.SIGINT)
-    assert [path.name for path in (tmp_path / "run" / "starts").glob("seed-*")] == ["seed-0"]
+    assert [path.name for path in (tmp_path / "run" / "seeds").glob("seed-*")] == ["seed-0"]
     assert resume(tmp_path / "run").ended == "budget"
 
 
@@ -135,7 +138,7 @@ def test_a_start_that_diverges_loses_and_the_others_go_on(domains, tmp_path, mon
     assert RunFolder(tmp_path / "run").describe()["config"]["seed"] == 1
     said = [alarm.message for alarm in observer.alarms if alarm.kind == "divergence"]
     assert [message[:6] for message in said] == ["Seed 0", "Seed 2"]
-    assert witnesses(tmp_path / "run", 1) == []
+    assert reference_checkpoints(tmp_path / "run", 1) == []
 
 
 def test_starts_that_all_diverge_say_so(domains, tmp_path, monkeypatch):
@@ -144,20 +147,20 @@ def test_starts_that_all_diverge_say_so(domains, tmp_path, monkeypatch):
         api.train(*domains, out=tmp_path / "run", **OPTIONS)
 
 
-@pytest.mark.usefixtures("beginners_count")
+@pytest.mark.usefixtures("weak_references_count")
 def test_the_losers_are_witnesses_in_an_evaluation(chosen):
     run, _, outcome = chosen
     seed = RunFolder(run).describe()["config"]["seed"]
-    assert len(witnesses(run, seed)) == 1
+    assert len(reference_checkpoints(run, seed)) == 1
     verdict = evaluate(run, device="cpu")["verdict"]
-    assert verdict["accord"]["agreement"] == pytest.approx(outcome.verdict.accord.agreement, abs=0.1)
+    assert verdict["agreement"]["agreement"] == pytest.approx(outcome.verdict.agreement.share, abs=0.1)
 
 
-@pytest.mark.usefixtures("beginners_count")
+@pytest.mark.usefixtures("weak_references_count")
 def test_a_run_is_compared_with_others_on_request(small_run, chosen):
-    assert evaluate(small_run, device="cpu")["verdict"]["accord"] is None
-    other = chosen[0] / "starts" / "seed-1"
-    assert evaluate(small_run, against=[other], device="cpu")["verdict"]["accord"]["runs"] == 1
+    assert evaluate(small_run, device="cpu")["verdict"]["agreement"] is None
+    other = chosen[0] / "seeds" / "seed-1"
+    assert evaluate(small_run, against=[other], device="cpu")["verdict"]["agreement"]["runs"] == 1
 
 
 def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_path):
@@ -173,8 +176,8 @@ def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_pa
 def test_a_model_of_one_direction_is_judged_by_it_alone(domains, tmp_path, preset):
     options = {"preset": preset, "image_size": 32, "steps": 3, "settings": SMALL}
     outcome = api.train(*domains, out=tmp_path / "run", **options)
-    assert outcome.verdict.figures.keys() == {"a_to_b"}
-    assert evaluate(tmp_path / "run", device="cpu")["verdict"]["figures"].keys() == {"a_to_b"}
+    assert outcome.verdict.metrics.keys() == {"a_to_b"}
+    assert evaluate(tmp_path / "run", device="cpu")["verdict"]["metrics"].keys() == {"a_to_b"}
 
 
 def test_best_is_a_checkpoint_to_use(small_run):

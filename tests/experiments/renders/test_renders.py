@@ -8,11 +8,11 @@ from PIL import Image
 
 from discogan.data.labels import labelled_images
 from discogan.errors import ConfigError, DataError
+from discogan.experiments.renders.atlas import Atlas, View, viewing_rotation
+from discogan.experiments.renders.folder import FRONT, FULL, parse_azimuths, render_folder
+from discogan.experiments.renders.mesh import box, ellipsoid, join, rod
 from discogan.images import to_pixels
 from discogan.registry import RENDERS
-from discogan.renders.atlas import Atlas, View, viewing_rotation
-from discogan.renders.folder import FRONT, FULL, parse_azimuths, render_folder
-from discogan.renders.mesh import box, ellipsoid, join, rod
 
 SOLIDS = {
     "box": (box((1, 2, 3), (1, 2, 3), (1, 0, 0)), 6.0),

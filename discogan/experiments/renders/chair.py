@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from discogan.experiments.renders.mesh import Colour, Mesh, box, join, prism, random_colour, rod
 from discogan.registry import RENDERS
-from discogan.renders.mesh import Colour, Mesh, box, join, prism, random_colour, rod
 
 
 @RENDERS.register("chair")

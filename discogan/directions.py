@@ -1,0 +1,35 @@
+"""The two directions of translation, and what they are called."""
+
+from typing import Literal
+
+from discogan.errors import ConfigError
+
+Direction = Literal["a_to_b", "b_to_a"]
+Domain = Literal["a", "b"]
+DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
+LABELS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
+"""What people read."""
+
+
+def check_direction(direction: str) -> Direction:
+    """Return ``direction``; raise ``ConfigError`` unless it is ``a_to_b`` or ``b_to_a``."""
+    if direction == "a_to_b":
+        return "a_to_b"
+    if direction == "b_to_a":
+        return "b_to_a"
+    raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
+
+
+def opposite(direction: Direction) -> Direction:
+    """Return the reverse direction."""
+    return "b_to_a" if direction == "a_to_b" else "a_to_b"
+
+
+def source_domain(direction: Direction) -> Domain:
+    """Return the domain that a direction translates from."""
+    return "a" if direction == "a_to_b" else "b"
+
+
+def target_domain(direction: Direction) -> Domain:
+    """Return the domain that a direction translates into."""
+    return "b" if direction == "a_to_b" else "a"

@@ -1,0 +1,56 @@
+"""The losses since the last logged step: their means, and the first one that is not finite."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from discogan.objectives import Terms
+
+
+@dataclass(frozen=True)
+class NonFiniteLoss:
+    """A loss that is NaN or infinite, and its step, counted from 1."""
+
+    step: int
+    name: str
+
+
+class LossLog:
+    """Keeps the terms of each step on the device until they are read.
+
+    Reading many steps at once spares the device a wait in each of them.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[int, Terms]] = []
+
+    def add(self, step: int, terms: Terms) -> None:
+        """Add the detached terms of a step, counted from 0."""
+        self._pending.append((step, terms))
+
+    def first_non_finite(self) -> NonFiniteLoss | None:
+        """Return the first pending loss that is NaN or infinite."""
+        for step, values in self._values():
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    return NonFiniteLoss(step + 1, name)
+        return None
+
+    def take_means(self) -> dict[str, float]:
+        """Return the mean of each pending term by name, sorted, and forget them."""
+        series: dict[str, list[float]] = {}
+        for _, values in self._values():
+            for name, value in values.items():
+                series.setdefault(name, []).append(value)
+        self._pending = []
+        return {name: sum(values) / len(values) for name, values in sorted(series.items())}
+
+    def _values(self) -> list[tuple[int, dict[str, float]]]:
+        read = []
+        for step, terms in self._pending:
+            values = torch.stack(list(terms.values())).tolist()
+            read.append((step, dict(zip(terms, values, strict=True))))
+        return read
