@@ -11,7 +11,7 @@ from pathlib import Path
 import discogan
 from discogan.images import decode_image, draw_sheet, image_files, to_pixels
 
-COLUMNS = 12
+COLUMNS = 8
 
 
 def draw_gallery(run: Path, test_a: Path, test_b: Path, file: Path) -> None:
