@@ -13,8 +13,7 @@ from discogan.version import __version__
 
 if TYPE_CHECKING:
     from discogan import register
-    from discogan.api import load, match, resume, train
-    from discogan.evaluation import evaluate
+    from discogan.api import evaluate, load, match, resume, train
     from discogan.export import export
     from discogan.observers.notebook import LiveFigure
     from discogan.training import Alarm, Observer, Outcome, StepReport
@@ -50,7 +49,7 @@ _MODULES = {
     "Outcome": "discogan.training",
     "StepReport": "discogan.training",
     "Translator": "discogan.translator",
-    "evaluate": "discogan.evaluation",
+    "evaluate": "discogan.api",
     "export": "discogan.export",
     "load": "discogan.api",
     "match": "discogan.api",

@@ -1,4 +1,4 @@
-"""The functions behind ``discogan.train``, ``discogan.resume``, ``discogan.load`` and ``discogan.match``."""
+"""The functions behind ``discogan.train``, ``resume``, ``load``, ``evaluate`` and ``match``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from discogan import training
+from discogan import evaluation, training
 from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
 from discogan.hub import fetch, is_hub_name
@@ -18,7 +18,7 @@ from discogan.run_folder import RunFolder
 from discogan.training import Observer, Observers, Outcome, StepCallback, StepReport
 from discogan.translator import Translator
 
-__all__ = ["load", "match", "resolve_config", "resume", "train"]
+__all__ = ["evaluate", "load", "match", "resolve_config", "resume", "train"]
 
 
 def train(
@@ -120,6 +120,68 @@ def load(run: str | Path, device: str = "auto") -> Translator:
     auto, cpu, cuda or mps. Raises ``RunError``.
     """
     return Translator.load(fetch(str(run)) if is_hub_name(run) else run, device)
+
+
+def evaluate(
+    run: str | Path,
+    pairs_a: str | Path | None = None,
+    pairs_b: str | Path | None = None,
+    *,
+    azimuth_a: str | Path | None = None,
+    azimuth_b: str | Path | None = None,
+    metrics: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    against: Sequence[str | Path] = (),
+    inception_weights: str | Path | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Score a run, and write evaluation.json and report.html into its folder.
+
+    Parameters
+    ----------
+    run
+        The run folder, or a single checkpoint, into which nothing is written.
+    pairs_a, pairs_b
+        Test images of A and B. A true pair has the same name in both folders.
+    azimuth_a, azimuth_b
+        Images of A and B with known azimuths.
+    metrics
+        Metrics on demand, such as coverage, fid, kid and lpips.
+    settings
+        Options of metrics, as ``METRIC.OPTION=VALUE`` strings.
+    against
+        Runs on the same folders with other seeds.
+    inception_weights
+        Shorthand for the setting ``weights`` of fid and kid.
+    device
+        auto, cpu, cuda or mps.
+
+    Evidence of earlier evaluations of the same checkpoint still counts: pairs and azimuths unless others are given, and
+    all runs in ``against``.
+
+    The result has a table of values for each direction that the run trains, ``a_to_b`` and ``b_to_a``. ``values``
+    describes them. Values that need pairs also come as ``identity_*`` (of the untranslated input) and ``chance_*`` (of
+    a random partner). ``verdict`` is that of ``discogan.verdict``, or ``None`` if the training images are missing.
+    ``azimuth``, ``given`` (the evidence), ``step``, ``paired``, ``images_a`` and ``images_b`` complete it.
+
+    Raises ``ConfigError``, ``DataError`` and ``RunError``.
+    """
+    if inception_weights is not None:
+        settings = [*settings, *(f"{name}.weights={inception_weights}" for name in ("fid", "kid") if name in metrics)]
+    scores = evaluation.evaluate(
+        run,
+        pairs_a,
+        pairs_b,
+        azimuth_a=azimuth_a,
+        azimuth_b=azimuth_b,
+        metrics=metrics,
+        settings=settings,
+        against=against,
+        device=device,
+    )
+    if evaluation.is_writable_run(run):
+        write_report(run)
+    return scores
 
 
 def match(

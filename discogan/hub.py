@@ -12,7 +12,7 @@ from discogan.errors import RunError
 from discogan.extras import import_extra
 from discogan.files import write_json, write_text
 from discogan.pages import render
-from discogan.report.tables import figure_rows, score_rows, verdict_words
+from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
 from discogan.run_folder import NETWORKS, RunSummary, read_summary
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -94,9 +94,10 @@ def _card(summary: RunSummary, licence: str, name: str, *, has_samples: bool) ->
         licence=licence,
         name=name,
         has_samples=has_samples,
-        verdict=verdict_words(summary),
-        figures=figure_rows(summary.verdict["metrics"] if summary.verdict else {}),
+        verdict=describe_verdict(summary),
+        verdict_metrics=verdict_metric_rows(summary.verdict),
         scores=score_rows(summary.evaluation),
+        has_pairs=bool(summary.evaluation and summary.evaluation["paired"]),
         settings=json.dumps(summary.description.portable().config.to_dict(), indent=2),
     )
 

@@ -1,55 +1,47 @@
-"""What figures are called wherever they are shown, in the terminal and in reports: pairs of a label and a key."""
+"""What metrics and verdicts are called in the terminal and in reports.
+
+The labels of image metrics are declared by the metrics themselves. evaluation.json repeats them under ``values``, so
+that reading it needs neither PyTorch nor a user's own metric file.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-SCORES = (
-    ("top-1 (higher is better)", "top_1"),
-    ("top-5 (higher is better)", "top_5"),
-    ("L1 (lower is better)", "l1"),
-    ("SSIM (higher is better)", "ssim"),
-)
-"""Against true pairs; each also as identity_KEY and chance_KEY."""
-UNPAIRED_SCORES = (
-    ("round trip L1 (0 is perfect)", "round_trip_l1"),
-    ("diversity (0 is collapsed, 1 is right)", "diversity"),
-    ("sliced Wasserstein (0 is perfect)", "sliced_wasserstein"),
-    ("precision (1 is best)", "precision"),
-    ("recall (1 is best)", "recall"),
-    ("density (1 is right)", "density"),
-    ("coverage (1 is best)", "coverage"),
-    ("FID (0 is perfect)", "fid"),
-    ("KID (0 is perfect)", "kid"),
-    ("LPIPS to the partner (0 is perfect)", "lpips"),
-)
-"""Without pairs; those from precision on only where they were asked for."""
 AZIMUTHS = (
-    ("median error in degrees, best offset and sign", "median_error"),
-    ("as it is", "median_error_as_is"),
-    ("mirrored", "median_error_mirrored"),
-    ("identity", "identity_median_error"),
-    ("chance", "chance_median_error"),
-    ("the regressor's own, on real images", "regressor_error"),
-    ("azimuths reached (1 is best)", "reached"),
-    ("azimuths followed (1 is best)", "followed"),
-    ("circular correlation (1 or -1 is best)", "circular_correlation_as_is"),
+    ("median azimuth error in degrees (lower is better)", "median_error"),
+    ("median azimuth error, outputs as they are", "median_error_as_is"),
+    ("median azimuth error, outputs mirrored", "median_error_mirrored"),
+    ("median azimuth error of the regressor on real images", "regressor_error"),
+    ("azimuths reached (higher is better)", "reached"),
+    ("azimuths followed (higher is better)", "followed"),
+    ("circular correlation (best at 1 or -1)", "circular_correlation_as_is"),
 )
-FIGURES = (
-    ("round trip (0 is perfect, 1 is none)", "round_trip"),
-    ("diversity (0 is collapsed, 1 is right)", "diversity"),
-    ("distribution (0 is right, 1 is one image)", "distribution"),
+"""Values of an azimuth evaluation: label and key. The first also has identity_KEY and chance_KEY."""
+VERDICT_METRICS = (
+    ("round trip (0 is perfect, 1 is no relation)", "round_trip"),
+    ("diversity (0 is collapsed, 1 is ideal)", "diversity"),
+    ("distribution (0 is ideal, 1 is a single image)", "distribution"),
     ("change (0 is a copy)", "change"),
-    ("ranked rightly by the discriminator (0.5 is balance)", "discriminator_accuracy"),
+    ("discriminator accuracy (0.5 is balance)", "discriminator_accuracy"),
 )
-"""Behind a verdict."""
+"""Metrics behind a verdict, in each direction: label and key."""
+NO_VALUE = "-"
+"""What a cell without a value shows."""
 
 
-def figure_text(value: float | None) -> str:
-    """A figure of a verdict; a dash where it says nothing of the run."""
-    return "-" if value is None else f"{value:.2f}"
+def value_label(value: Mapping[str, Any]) -> str:
+    """Return the label of a value in evaluation.json, with "higher is better", "lower is better" or "best at X"."""
+    if value["better"] == "closer":
+        return f"{value['label']} (best at {value['ideal']:g})"
+    return f"{value['label']} ({value['better']} is better)"
+
+
+def format_value(value: float | None, digits: int = 3) -> str:
+    """Return a number with a fixed number of decimals, or a dash if there is none."""
+    return NO_VALUE if value is None else f"{value:.{digits}f}"
 
 
 def verdict_name(verdict: Mapping[str, Any]) -> str:
-    """A verdict's word as it is said: what is found, or unconfirmed, is the relation."""
-    word = str(verdict["label"])
-    return f"relation {word}" if word.startswith(("found", "unconfirmed")) else word
+    """Return a verdict's label as a phrase, such as "relation found"."""
+    label = str(verdict["label"])
+    return f"relation {label}" if label.startswith(("found", "unconfirmed")) else label

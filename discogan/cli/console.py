@@ -1,4 +1,4 @@
-"""What the commands print with: tables, progress bars, messages."""
+"""What the commands print with: messages, tables, progress bars, verdicts and evaluations."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from discogan.directions import DIRECTIONS
-from discogan.labels import AZIMUTHS, FIGURES, SCORES, UNPAIRED_SCORES, figure_text, verdict_name
+from discogan.directions import LABELS, Direction
+from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, verdict_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
 class OutputConsole(Console):
-    """Standard output, where results go."""
+    """Standard output, for results."""
 
     def on_broken_pipe(self) -> None:
-        """End well: a reader that has seen enough, as ``head`` has, is no failure."""
+        """Exit with success if the reader closes the pipe, as ``head`` does."""
         with suppress(SystemExit):
             super().on_broken_pipe()
         raise SystemExit(0)
 
 
 class ErrorConsole(Console):
-    """Standard error, where messages and progress go."""
+    """Standard error, for messages and progress."""
 
     verbose = False
-    """Whether to say where an error came from."""
+    """Whether an error is printed with its traceback."""
 
 
 console = OutputConsole()
 errors = ErrorConsole(stderr=True)
 STANDARD_OUTPUT = Path("-")
+MAX_EVALUATION_ROWS = 7
+"""Rows of the table that ``print_evaluation`` prints; with the lines around it these are at most 15 lines."""
 
 
 def print_json_alone(file: Path | None) -> None:
-    """Be silent from here on where the figures themselves are to be printed."""
+    """Print nothing else from now on if the JSON goes to standard output."""
     console.quiet = console.quiet or file == STANDARD_OUTPUT
 
 
 def write_result(file: Path | None, value: Any) -> None:
-    """Write figures as JSON where the user asked for it."""
+    """Write values as JSON to the file of ``--json``; do nothing without one."""
     if file is None:
         return
     text = json.dumps(value, indent=2) + "\n"
@@ -56,16 +58,16 @@ def write_result(file: Path | None, value: Any) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, "utf-8")
-    say(f"Figures written to {file}")
+    say(f"Values written to {file}")
 
 
 def say(message: str) -> None:
-    """A line of plain text."""
+    """Print a line of plain text."""
     console.print(message, highlight=False, soft_wrap=True, markup=False)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table without decoration."""
+    """Print a table without decoration."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -75,40 +77,149 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console.print()
 
 
-def print_scores(scores: Mapping[str, Any]) -> None:
-    """A run's scores in the directions that it has learned, each beside what the identity and chance would score."""
-    for direction in (way for way in DIRECTIONS if way in scores):
-        values = scores[direction]
-        if scores["paired"]:
-            rows = [
-                [label, *(f"{values[prefix + key]:.3f}" for prefix in ("", "identity_", "chance_"))]
-                for label, key in SCORES
-            ]
-            print_table(f"{direction}, {scores['images_a']} true pairs", ["", "run", "identity", "chance"], rows)
-        rows = [[label, f"{values[key]:.3f}"] for label, key in UNPAIRED_SCORES if key in values]
-        print_table("" if scores["paired"] else direction, ["without pairs", "run"], rows)
-
-
 def print_verdict(verdict: Mapping[str, Any]) -> None:
-    """What can be said of a relation without pairs, and the figures behind it."""
-    figures = verdict["metrics"]
-    rows = [[label, *(figure_text(figures[way][key]) for way in figures)] for label, key in FIGURES]
-    if verdict["held_out_anchors"] is not None:
-        count, found = verdict["held_out_anchors"], verdict["anchors_found"]
-        rows.append([f"of {count} held-out anchors, find their partner", *(f"{found[way]:.2f}" for way in figures)])
-    print_table("", ["on the images it trains on", *figures], rows)
-    say(f"Verdict: {verdict_name(verdict)} (score {verdict['score']:.2f} of 1). {verdict['reason']}")
+    """Print a verdict in at most four lines: label and score, reason, metrics, and held-out anchors if any."""
+    say(f"Verdict: {_verdict_and_score(verdict)}")
+    say(verdict["reason"])
+    metrics = verdict["metrics"]
+    directions = [direction for direction in LABELS if direction in metrics]
+    parts = []
+    for label, key in VERDICT_METRICS:
+        values = [format_value(metrics[direction][key], 2) for direction in directions]
+        parts.append(f"{label.partition(' (')[0]} {' / '.join(values)}")
+    arrows = " / ".join(LABELS[direction] for direction in directions)
+    say(f"{arrows}: {', '.join(parts)}")
+    if verdict.get("held_out_anchors"):
+        shares = [format_value(verdict["anchors_found"][direction], 2) for direction in directions]
+        say(f"Share of {verdict['held_out_anchors']} held-out anchors whose partner is nearest: {' / '.join(shares)}")
 
 
-def print_azimuths(scores: Mapping[str, Any]) -> None:
-    """How well azimuths follow those of the inputs, in both directions."""
-    rows = [[label, *(f"{scores[way][key]:.2f}" for way in scores)] for label, key in AZIMUTHS]
-    print_table("azimuth", ["", *scores], rows)
+def _verdict_and_score(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict_name(verdict)} (score {verdict['score']:.2f} of 1)"
+
+
+# Evaluations --------------------------------------------------------------------------------------
+
+
+def print_evaluation(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+    """Print the result of ``discogan.evaluate`` in at most 13 lines, and each of ``notes`` in one more.
+
+    The verdict comes first, then the main scores of both directions compared with identity and chance, then what they
+    mean and what to do next.
+    """
+    verdict = scores["verdict"]
+    state = f"{scores['run']} at step {scores['step']:,}."
+    if verdict:
+        say(f"{state} Verdict: {_verdict_and_score(verdict)}")
+        say(verdict["reason"])
+    else:
+        say(f"{state} No verdict, because the training images are missing on this machine.")
+    for note in notes:
+        say(note)
+    console.print()
+    print_scores(scores)
+    say(_meaning(scores))
+    if verdict:
+        say(f"Next: {_next_step(verdict['label'], scores)}")
+
+
+def print_scores(scores: Mapping[str, Any]) -> None:
+    """Print the main scores as one table: a row for each value, columns for each direction and its baselines."""
+    directions = [direction for direction in LABELS if direction in scores]
+    rows = _score_rows(scores, directions)
+    shown_baselines = any(cell != NO_VALUE for row in rows for cell in (*row[3:5], *row[6:8]))
+    title = f"{scores['images_a']} true pairs" if scores["paired"] else "without pairs"
+    header = [title, "better"]
+    for direction in directions:
+        header += [LABELS[direction], "identity", "chance"]
+    table = [header, *rows]
+    if not shown_baselines:
+        kept = [0, 1, *range(2, len(header), 3)]
+        table = [[row[column] for column in kept] for row in table]
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        words = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
+        numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        say("  ".join([*words, *numbers]).rstrip())
+
+
+def _score_rows(scores: Mapping[str, Any], directions: Sequence[Direction]) -> list[list[str]]:
+    """Return the rows of ``print_scores``: label, what is better, and the cells of each direction.
+
+    If there are too many, requested metrics and the first row stay.
+    """
+    values = [value for value in scores["values"] if any(value["key"] in scores[way] for way in directions)]
+    space = MAX_EVALUATION_ROWS - ("azimuth" in scores)
+    if len(values) > space:
+        first, *others = values
+        kept = [first, *sorted(others, key=lambda value: not value["on_demand"])][:space]
+        values = [value for value in values if value in kept]
+    rows = []
+    for value in values:
+        row = [value["label"], f"near {value['ideal']:g}" if value["better"] == "closer" else value["better"]]
+        for direction in directions:
+            row += _with_baselines(scores[direction], value["key"], digits=3)
+        rows.append(row)
+    if "azimuth" in scores:
+        row = ["azimuth error", "lower"]
+        for direction in directions:
+            row += _with_baselines(scores["azimuth"].get(direction, {}), "median_error", digits=1)
+        rows.append(row)
+    return rows
+
+
+def _with_baselines(scores: Mapping[str, float], key: str, digits: int) -> list[str]:
+    """Return the cells of a value: the run's, the untranslated input's and that of chance."""
+    return [format_value(scores.get(prefix + key), digits) for prefix in ("", "identity_", "chance_")]
+
+
+def _meaning(scores: Mapping[str, Any]) -> str:
+    """Return what the scores show, in one line."""
+    value = next((value for value in scores["values"] if value["has_baselines"]), None)
+    if value is None:
+        return (
+            "Meaning: without true pairs, these scores can reveal a failure, but not whether the relation is correct."
+        )
+    directions = [direction for direction in LABELS if direction in scores]
+    better = [LABELS[direction] for direction in directions if _exceeds_baselines(scores[direction], value)]
+    baselines = "that of the untranslated input (identity) and of chance"
+    if not better:
+        return f"Meaning: {value['label']} is not better than {baselines}. The run has not learned the true relation."
+    where = "both directions" if len(better) == 2 else f"{better[0]} only" if len(directions) == 2 else better[0]
+    return f"Meaning: {value['label']} is better than {baselines} in {where}."
+
+
+def _exceeds_baselines(scores: Mapping[str, float], value: Mapping[str, Any]) -> bool:
+    """Whether a value is better than both that of the untranslated input and that of chance."""
+
+    def badness(number: float) -> float:
+        if value["better"] == "closer":
+            return abs(number - float(value["ideal"]))
+        return number if value["better"] == "lower" else -number
+
+    key = value["key"]
+    return badness(scores[key]) < min(badness(scores[f"identity_{key}"]), badness(scores[f"chance_{key}"]))
+
+
+def _next_step(label: str, scores: Mapping[str, Any]) -> str:
+    """Return what to do after an evaluation with a verdict of this label."""
+    run = scores["run"]
+    if label == "found" and scores["paired"]:
+        return f"discogan translate {run} INPUT --direction a_to_b --out DIR"
+    if label in ("found", "unconfirmed"):
+        return f"discogan evaluate {run} --pairs-a DIR --pairs-b DIR, or --against a run with another --seed."
+    if label == "found up to a symmetry":
+        return "train a new run with a few known pairs (--anchors), which show which of the two is correct."
+    if label == "collapsed":
+        return "train again with another --seed, or with a larger --set objective.gamma."
+    if label == "copies its input":
+        return "if the domains look different, train again with --set generator.residual=false."
+    return f"discogan train --resume {run} --minutes M, or a new run with more images or known pairs (--anchors)."
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Progress]:
-    """A bar of counted work with its remaining time; cleared when done."""
+    """Show a bar of counted work with the remaining time, and clear it at the end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_azimuths, print_json_alone, print_scores, print_verdict, say, write_result
+from discogan.cli.console import print_evaluation, print_json_alone, say, write_result
 from discogan.cli.parameters import Device, JsonFile, RunPath
 
-if TYPE_CHECKING:
-    from discogan.run_folder import RunFolder
+EVIDENCE_LABELS = {"pairs": "true pairs", "azimuth": "azimuths", "against": "other runs"}
 
 
 def evaluate(
@@ -23,82 +22,88 @@ def evaluate(
     azimuth_a: Path | None = None,
     azimuth_b: Path | None = None,
     metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    inception: Path | None = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    imports: Annotated[list[Path] | None, Parameter(name="--import", negative="")] = None,
+    inception: Path | None = None,
     json_file: JsonFile = None,
     device: Device = "auto",
+    threads: int = 0,
 ) -> None:
-    """Score a run: against true pairs where they are known, and by what can be said without them.
+    """Score a run on true pairs if you have them, and without pairs, and give a verdict.
+
+    Evidence of earlier evaluations of the same checkpoint still counts. The report is written again.
 
     Parameters
     ----------
     pairs_a
-        Test images of A; a true pair carries the same name in both folders.
+        Test images of A. A true pair has the same name in both folders.
     pairs_b
         Test images of B.
     azimuth_a
-        Images of A with known azimuths, best of things that training never saw: a folder with labels.csv (name,azimuth)
-        or with files called IDENTITY_azDEGREES.
+        Images of A with known azimuths, preferably of objects that training did not use. The folder has a file
+        labels.csv (name,azimuth) or files named IDENTITY_azDEGREES.
     azimuth_b
-        The same of B.
+        Images of B with known azimuths.
     metrics
-        Further metrics of discogan list: coverage, fid, kid, and lpips where there are true pairs.
-    inception
-        Inception's weights for fid and kid, where they are not in PyTorch's hub cache.
+        Metrics on demand, such as coverage, fid, kid and lpips. discogan list shows all.
+    settings
+        METRIC.OPTION=VALUE, such as fid.weights=FILE. May be repeated.
     against
-        Other runs on the same folders, to tell a relation that is found again from one that luck chose.
+        Runs on the same folders with other seeds, to see whether they find the same relation.
+    imports
+        A Python file with metrics of your own. May be repeated.
+    inception
+        Inception's weights for fid and kid, if they are not in PyTorch's hub cache.
+    threads
+        CPU threads; 0 uses one per core.
     """
-    from discogan.files import write_json
+    import torch
+
+    from discogan import api
+    from discogan.evaluation import is_writable_run
+    from discogan.registry import import_file
     from discogan.run_folder import RunFolder
 
     print_json_alone(json_file)
-    folder = RunFolder(run)
-    pairs = _both(pairs_a, pairs_b, "True pairs need both folders; give --pairs-a and --pairs-b.")
-    azimuth = _both(azimuth_a, azimuth_b, "Azimuths need both folders; give --azimuth-a and --azimuth-b.")
-    given = _with_earlier({"pairs": pairs, "azimuth": azimuth, "against": list(against or ())}, folder)
-    scores = _score(run, given, device, metrics=metrics or (), inception_weights=inception)
-    write_result(json_file, scores)
-    if folder.exists and os.access(run, os.W_OK):
-        write_json(folder.evaluation, scores)
-
-
-def _score(run: Path, given: dict[str, list[Path]], device: str, **options: Any) -> dict[str, Any]:
-    """All scores by what is given, printed as they come."""
-    from discogan import evaluation
-
-    scores = evaluation.evaluate(run, *given["pairs"], against=given["against"], device=device, **options)
-    say(f"{run} at step {scores['step']:,}")
-    print_scores(scores)
-    if given["azimuth"]:
-        scores["azimuth"] = evaluation.evaluate_azimuth(run, *given["azimuth"], device=device)
-        print_azimuths(scores["azimuth"])
-    if scores["verdict"] is not None:
-        print_verdict(scores["verdict"])
+    if threads:
+        torch.set_num_threads(threads)
+    for file in imports or ():
+        import_file(file)
+    scores = api.evaluate(
+        run,
+        pairs_a,
+        pairs_b,
+        azimuth_a=azimuth_a,
+        azimuth_b=azimuth_b,
+        metrics=metrics or (),
+        settings=settings or (),
+        against=against or (),
+        inception_weights=inception,
+        device=device,
+    )
+    given: dict[str, Sequence[Path | None]] = {
+        "pairs": [pairs_a, pairs_b],
+        "azimuth": [azimuth_a, azimuth_b],
+        "against": against or [],
+    }
+    print_evaluation(scores, _notes_on_earlier_evidence(scores["given"], given))
+    if json_file is not None:
+        write_result(json_file, scores)
+    elif is_writable_run(run):
+        say(f"All values: {RunFolder(run).report}, or --json FILE.")
     else:
-        say("No verdict: the images that it was trained on are not here.")
-    scores["given"] = {name: [str(path.resolve()) for path in paths] for name, paths in given.items()}
-    return scores
+        say("All values: --json FILE.")
 
 
-def _both(a: Path | None, b: Path | None, otherwise: str) -> list[Path]:
-    """Both folders or none; raises ``DataError`` for one alone, which no earlier evaluation may complete."""
-    from discogan.errors import DataError
-
-    if (a is None) != (b is None):
-        raise DataError(otherwise)
-    return [a, b] if a is not None and b is not None else []
-
-
-def _with_earlier(given: dict[str, list[Path]], run: RunFolder) -> dict[str, list[Path]]:
-    """What an evaluation of the same state was given is evidence still, unless other folders take its place."""
-    from discogan.run_folder import read_evaluation
-
-    earlier = (read_evaluation(run) or {}).get("given", {}) if run.exists else {}
-    known = {name: [Path(path) for path in earlier.get(name, ()) if Path(path).exists()] for name in given}
-    others = [path for path in known["against"] if path not in [path.resolve() for path in given["against"]]]
-    whole = {name: given[name] or known[name] for name in ("pairs", "azimuth")} | {"against": given["against"] + others}
-    for name, label in (("pairs", "true pairs"), ("azimuth", "azimuths"), ("against", "other runs")):
-        added = [str(path) for path in whole[name] if path not in given[name]]
-        if added:
-            say(f"Also with the {label} given before: {', '.join(added)}")
-    return whole
+def _notes_on_earlier_evidence(
+    used: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[Path | None]]
+) -> list[str]:
+    """Return a line that names evidence which comes from an earlier evaluation; no line if there is none."""
+    parts = []
+    for kind, label in EVIDENCE_LABELS.items():
+        given_now = {str(path.resolve()) for path in given[kind] if path is not None}
+        earlier = [path for path in used[kind] if path not in given_now]
+        if earlier:
+            parts.append(f"the {label} given before ({', '.join(earlier)})")
+    return [f"Also uses {' and '.join(parts)}."] if parts else []

@@ -1,4 +1,4 @@
-"""Whether translations look the same way as their inputs, where the azimuth of the images is known."""
+"""Whether translations face the same way as their inputs, for images with known azimuths."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from discogan.data.labels import Labelled, labelled_images
 from discogan.data.store import Decoding, open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
+from discogan.evaluation.angles import compare_azimuths
+from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor, fit_regressor
 from discogan.evaluation.scores import Scores, as_unit
 from discogan.images import Pixels
-from discogan.metrics.azimuth import AzimuthRegressor, Fitted, azimuth, fit_regressor
 
 
 def evaluate_azimuth(
@@ -27,27 +28,36 @@ def evaluate_azimuth(
     folder_a: str | Path,
     folder_b: str | Path,
     *,
-    regressors: tuple[Fitted, Fitted] | None = None,
+    regressors: tuple[FittedRegressor, FittedRegressor] | None = None,
     directions: Sequence[str] | None = None,
     device: str = "auto",
 ) -> Scores:
-    """Translate labelled images and read the azimuths of the results: ``{"a_to_b": {...}, "b_to_a": {...}}``.
+    """Translate labelled images and compare the azimuths of inputs and outputs: ``{"a_to_b": {...}, "b_to_a": {...}}``.
 
-    Each folder holds images of its domain with azimuths (``discogan.data.labels``), best of things that training
-    never saw. ``regressors`` (of A, of B) read azimuths; without them they are trained on the same folders and on
-    the run's own images where those carry azimuths too: the more things a regressor knows, the less it errs.
-    ``directions`` are by default those that the run has learned. Each has what ``discogan.metrics.azimuth`` gives, the
-    regressor's own median error on real images as ``regressor_error``, the error of the untranslated input as
-    ``identity_median_error``, and the angles themselves as ``inputs`` and ``outputs``, in degrees. Raises
-    ``DataError`` where azimuths are missing.
+    Parameters
+    ----------
+    run
+        The run folder or a checkpoint.
+    folder_a, folder_b
+        Images of each domain with azimuths (``discogan.data.labels``), preferably of objects that training did not use.
+    regressors
+        Regressors for A and B. By default they are trained on these folders, and on the run's own images if those
+        have azimuths, because a regressor is more accurate the more objects it has seen.
+    directions
+        By default the directions that the run trains.
+
+    Each direction has the values of ``compare_azimuths``. ``regressor_error`` is the regressor's own median error on
+    real images, and ``identity_median_error`` the error of the untranslated input. ``inputs`` and ``outputs`` are the
+    azimuths in degrees. Raises ``DataError`` if azimuths are missing.
     """
     model, config = load_model(run, pick_device(device))
     sets = [labelled_images(Path(folder)) for folder in (folder_a, folder_b)]
     decodings = domain_decoding(config, "a"), domain_decoding(config, "b")
     if regressors is None:
-        known = [[*listed, *_labelled_training(config, domain)] for listed, domain in zip(sets, "ab", strict=True)]
-        regressors = fit_domain(known[0], decodings[0]), fit_domain(known[1], decodings[1])
-    pixels = [_open(listed, decoding) for listed, decoding in zip(sets, decodings, strict=True)]
+        known_a = [*sets[0], *_labelled_training_images(config, "a")]
+        known_b = [*sets[1], *_labelled_training_images(config, "b")]
+        regressors = fit_domain(known_a, decodings[0]), fit_domain(known_b, decodings[1])
+    pixels = [_open(labelled, decoding) for labelled, decoding in zip(sets, decodings, strict=True)]
     scores: Scores = {}
     for direction in directions or model.directions:
         source, target = (0, 1) if direction == "a_to_b" else (1, 0)
@@ -56,8 +66,8 @@ def evaluate_azimuth(
     return scores
 
 
-def _labelled_training(config: Config, domain: str) -> list[Labelled]:
-    """The images of a domain that a run trained on, where they are a folder that is still there and has azimuths."""
+def _labelled_training_images(config: Config, domain: str) -> list[Labelled]:
+    """Return a domain's training images if they are an existing folder with azimuths, else none."""
     folder = config.source.get(domain)
     try:
         return labelled_images(Path(folder)) if folder else []
@@ -65,31 +75,32 @@ def _labelled_training(config: Config, domain: str) -> list[Labelled]:
         return []
 
 
-def fit_domain(listed: Sequence[Labelled], decoding: Decoding) -> Fitted:
-    """A regressor for labelled images, decoded as a run sees them."""
-    return fit_regressor(as_unit(_open(listed, decoding)), _degrees(listed), [image.identity for image in listed])
+def fit_domain(labelled: Sequence[Labelled], decoding: Decoding) -> FittedRegressor:
+    """Fit a regressor to labelled images, decoded in the same way as a run's images."""
+    images = as_unit(_open(labelled, decoding))
+    return fit_regressor(images, _degrees(labelled), [image.identity for image in labelled])
 
 
-def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> Fitted:
-    """The regressor kept in ``file`` (.safetensors), fitted on the labelled folders and written there if it is new."""
+def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> FittedRegressor:
+    """Load the regressor in ``file`` (.safetensors); if there is none, fit it to the labelled folders and write it."""
     if not file.exists():
         fitted = fit_domain([image for folder in folders for image in labelled_images(folder)], decoding)
-        own = {"test_error": torch.tensor(fitted.test_error), "test_images": torch.tensor(fitted.test_images)}
+        test = {"test_error": torch.tensor(fitted.test_error), "test_images": torch.tensor(fitted.test_images)}
         unfinished = file.with_name(f".{file.name}")
-        write_tensors(unfinished, {**fitted.regressor.state_dict(), **own})
+        write_tensors(unfinished, {**fitted.regressor.state_dict(), **test})
         unfinished.replace(file)
     state = read_tensors(file.parent, file.stem)
     error, count = state.pop("test_error").item(), state.pop("test_images").item()
     regressor = AzimuthRegressor()
     regressor.load_state_dict(state)
-    return Fitted(regressor.eval(), error, int(count))
+    return FittedRegressor(regressor.eval(), error, int(count))
 
 
-def _score(fitted: Fitted, translated: Pixels, source: Pixels, inputs: Tensor) -> dict[str, Any]:
+def _score(fitted: FittedRegressor, translated: Pixels, source: Pixels, inputs: Tensor) -> dict[str, Any]:
     outputs = fitted.regressor.azimuths(as_unit(translated))
-    untranslated = azimuth(fitted.regressor.azimuths(as_unit(source)), inputs)
+    untranslated = compare_azimuths(fitted.regressor.azimuths(as_unit(source)), inputs)
     return {
-        **azimuth(outputs, inputs),
+        **compare_azimuths(outputs, inputs),
         "identity_median_error": untranslated["median_error"],
         "regressor_error": fitted.test_error,
         "inputs": [round(value, 1) for value in inputs.tolist()],
@@ -97,12 +108,12 @@ def _score(fitted: Fitted, translated: Pixels, source: Pixels, inputs: Tensor) -
     }
 
 
-def _open(listed: Sequence[Labelled], decoding: Decoding) -> Pixels:
-    store = open_store([image.record for image in listed], decoding)
+def _open(labelled: Sequence[Labelled], decoding: Decoding) -> Pixels:
+    store = open_store([image.record for image in labelled], decoding)
     if store.skipped:
         raise DataError(f"Labelled images must all be readable: {store.skipped[0]}")
     return np.array(store.pixels)
 
 
-def _degrees(listed: Sequence[Labelled]) -> Tensor:
-    return torch.tensor([image.azimuth for image in listed])
+def _degrees(labelled: Sequence[Labelled]) -> Tensor:
+    return torch.tensor([image.azimuth for image in labelled])

@@ -1,8 +1,8 @@
-"""Scores of a run: with true pairs how often it is right, without them what can be said all the same."""
+"""Scores of a run: metrics with true pairs if they are known, metrics without pairs, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,85 +18,115 @@ from discogan.data.domains import open_anchors, open_domains, open_records
 from discogan.data.store import ImageStore
 from discogan.devices import pick_device
 from discogan.directions import Direction, opposite
-from discogan.errors import DataError
-from discogan.evaluation.extra import check_extra, extra_scores
+from discogan.errors import ConfigError, DataError
+from discogan.evaluation.selection import select_metrics
 from discogan.images import Pixels
-from discogan.metrics import as_rgb
-from discogan.metrics.diversity import diversity
-from discogan.metrics.retrieval import chance_retrieval, retrieval
-from discogan.metrics.round_trip import round_trip
-from discogan.metrics.similarity import similarity
-from discogan.metrics.sliced_wasserstein import sliced_wasserstein
+from discogan.metrics import Metric, as_rgb, describe_values
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
 from discogan.verdict import Probe, Verdict, assess, with_anchors, with_pairs
 
 Scores = dict[str, Any]
-UNPAIRED_IMAGES = 1024
-OF_TRAINING = {"flip", "limit", "workers"}
-"""Options of the data that change which images a run trains on, not how it sees one."""
+MAX_UNPAIRED_IMAGES = 1024
+"""Images of each domain that are scored without pairs."""
+TRAINING_ONLY_OPTIONS = {"flip", "limit", "workers"}
+"""Options of the data group that decide which images a run trains on, but not how the images are decoded."""
 
 
-def evaluate(
+def score_run(
     run: str | Path,
     pairs_a: str | Path | None = None,
     pairs_b: str | Path | None = None,
     *,
     metrics: Sequence[str] = (),
-    inception_weights: str | Path | None = None,
+    settings: Sequence[str] = (),
     against: Sequence[str | Path] = (),
     device: str = "auto",
 ) -> Scores:
-    """Score a run in the directions that it has learned: ``{"a_to_b": {...}, "b_to_a": {...}, ...}``.
+    """Compute the scores and the verdict of a run from the evidence given; read and write no earlier evaluation.
 
-    With both folders of true pairs (same relative name, the suffix apart, in each): ``top_1``, ``top_5``,
-    ``l1`` and ``ssim`` against the partner, each also as ``identity_*`` (the input itself, untranslated)
-    and ``chance_*`` (a partner drawn at random). Always: ``round_trip_l1``, ``diversity`` and
-    ``sliced_wasserstein``, on those images or else on the run's own; and ``verdict`` (``discogan.verdict``), always on
-    the run's own images (``None`` where they are gone); runs to compare it with may be given as ``against``. ``step``
-    is that of the checkpoint.
-    ``metrics`` adds coverage, fid, kid or lpips (``discogan.evaluation.extra``). Raises ``ConfigError``,
-    ``DataError``, ``RunError``.
+    ``discogan.evaluate`` has the same parameters and describes the result. Raises ``ConfigError``, ``DataError`` and
+    ``RunError``.
     """
     if (pairs_a is None) != (pairs_b is None):
-        raise DataError("True pairs need both folders; give --pairs-a and --pairs-b.")
+        raise DataError("True pairs need both folders. Give --pairs-a and --pairs-b.")
     paired = pairs_a is not None and pairs_b is not None
-    check_extra(metrics, paired)
+    selected = select_metrics(metrics, settings, paired=paired)
     model, config = load_model(run, pick_device(device))
-    verdict = _verdict_or_none(Path(run), model, config, [Path(other) for other in against], paired)
+    verdict = _verdict_or_none(Path(run), model, config, [Path(path) for path in against], paired)
     if pairs_a and pairs_b:
         records_a, records_b = pair_records(Path(pairs_a), Path(pairs_b))
         stores = open_records(config, "a", records_a), open_records(config, "b", records_b)
     else:
         stores = open_domains(config)
-    pixels_a, pixels_b = (_some(store, paired) for store in stores)
+    pixels_a, pixels_b = (_scored_images(store, paired) for store in stores)
     scores: Scores = {
         "run": str(run),
         "step": read_progress(RunFolder(run).inference_checkpoint()).step,
         "paired": paired,
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
+        "values": describe_values(selected),
     }
     for direction in model.directions:
         source, target = (pixels_a, pixels_b) if direction == "a_to_b" else (pixels_b, pixels_a)
-        scores[direction] = score_direction(model, source, target, direction, paired)
+        trained = selected
         if direction not in model.round_trip_directions:
-            del scores[direction]["round_trip_l1"]  # The way back is not trained.
-        if metrics:
-            images, weights = as_unit(model.translate_pixels(source, direction)), inception_weights
-            scores[direction] |= extra_scores(
-                metrics, images, as_unit(target), paired=paired, weights=Path(weights) if weights else None
-            )
+            # The reverse direction is not trained, so its round trips mean nothing.
+            trained = {name: metric for name, metric in selected.items() if metric.compares != "round_trips"}
+        scores[direction] = score_direction(model, source, target, direction, paired, trained)
     if verdict and paired:
         verdict = with_pairs(verdict, scores)
     scores["verdict"] = verdict.to_dict() if verdict else None
     return scores
 
 
+def score_direction(
+    model: TranslationModel,
+    source: Pixels,
+    target: Pixels,
+    direction: Direction,
+    paired: bool,
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, float]:
+    """Compute metrics of one direction, by default all that are always computed.
+
+    ``source`` and ``target`` are uint8 (N, H, W, C). Row i of one is the true partner of row i of the other if
+    ``paired``. The images are translated once, whatever the number of metrics. Raises ``ConfigError`` if a metric
+    returns other keys than it declares.
+    """
+    if metrics is None:
+        metrics = select_metrics(paired=paired)
+    translated = model.translate_pixels(source, direction)
+    images, real, original = as_unit(translated), as_unit(target), as_unit(source)
+    compared = {"translations": (images, real)}
+    if any(metric.compares == "round_trips" for metric in metrics.values()):
+        reconstructed = as_unit(model.translate_pixels(translated, opposite(direction)))
+        compared["round_trips"] = (reconstructed, original)
+    scores: dict[str, float] = {}
+    for name, metric in metrics.items():
+        values = metric.compute(*compared[metric.compares])
+        declared = {value.key for value in metric.values}
+        if values.keys() != declared:
+            raise ConfigError(
+                f"The metric {name} returned {', '.join(sorted(values))}, but declares {', '.join(sorted(declared))}. "
+                "Make them equal."
+            )
+        scores |= values
+        if metric.has_baselines:
+            scores |= _with_prefix("identity", metric.compute(original, real))
+            scores |= _with_prefix("chance", metric.chance(images, real))
+    return scores
+
+
+def _with_prefix(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{key}": value for key, value in values.items()}
+
+
 def _verdict_or_none(
     run: Path, model: TranslationModel, config: Config, against: Sequence[Path], paired: bool
 ) -> Verdict | None:
-    """The verdict; none for a run that was taken away from its images and has true pairs to be scored on instead."""
+    """Return the verdict; ``None`` if the training images are missing but true pairs can be scored."""
     try:
         return run_verdict(run, model, config, against)
     except DataError:
@@ -106,87 +136,77 @@ def _verdict_or_none(
 
 
 def run_verdict(run: Path, model: TranslationModel, config: Config, against: Sequence[Path]) -> Verdict:
-    """The verdict on the images that a run trains on; its own other starts are witnesses besides ``against``."""
+    """Return the verdict on a run's training images.
+
+    Reference runs are those in ``against``, and the run's own other seeds. Raises ``DataError`` for a run that cannot
+    be compared.
+    """
     device = next(model.parameters()).device
     pixels_a, pixels_b = (store.pixels for store in open_domains(config))
     probe = Probe(pixels_a, pixels_b, model.directions, model.round_trip_directions)
-    others: dict[int, TranslationModel] = {}
+    references: dict[int, TranslationModel] = {}
     for path in against:
-        other, settings = load_model(path, device)
-        _require_another_start(path, settings, run, config)
-        others.setdefault(settings.seed, other)  # Another run of one seed is no further start.
+        reference, reference_config = load_model(path, device)
+        _require_comparable(path, reference_config, run, config)
+        # A second run with the same seed is no further evidence.
+        references.setdefault(reference_config.seed, reference)
     for path in reference_checkpoints(run, config.seed):
-        other, settings = load_model(path, device)
-        others.setdefault(settings.seed, other)
-    verdict = assess(model, probe, others.values())
+        reference, reference_config = load_model(path, device)
+        references.setdefault(reference_config.seed, reference)
+    verdict = assess(model, probe, references.values())
     anchors = open_anchors(config)
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b) if anchors else verdict
 
 
-def _require_another_start(path: Path, other: Config, run: Path, config: Config) -> None:
-    """Raises ``DataError`` for what cannot be compared with ``run``, or would only repeat it."""
+def _require_comparable(path: Path, reference: Config, run: Path, config: Config) -> None:
+    """Raise ``DataError`` if a reference run is the run itself, decodes images differently, or has the same seed."""
     if path.resolve() == run.resolve():
-        raise DataError(f"{path} is the run itself; give others, trained with another --seed.")
-    seen = {name: value for name, value in asdict(config.data).items() if name not in OF_TRAINING}
-    differing = [name for name, value in seen.items() if value != getattr(other.data, name)]
+        raise DataError(f"{path} is the run itself. Give runs that were trained with another --seed.")
+    options = {name: value for name, value in asdict(config.data).items() if name not in TRAINING_ONLY_OPTIONS}
+    differing = [name for name, value in options.items() if value != getattr(reference.data, name)]
     if differing:
-        raise DataError(f"{path} sees images otherwise ({', '.join(differing)}); give runs with the same settings.")
-    if other.seed == config.seed:
-        raise DataError(f"{path} is of the same seed, {other.seed}, and so no other start; train one with --seed.")
-
-
-def score_direction(
-    model: TranslationModel, source: Pixels, target: Pixels, direction: Direction, paired: bool
-) -> dict[str, float]:
-    """All figures of one direction; uint8 (N, H, W, C) ``source`` and ``target``, row by row partners if ``paired``."""
-    translated = model.translate_pixels(source, direction)
-    images, real, original = as_unit(translated), as_unit(target), as_unit(source)
-    scores: dict[str, float] = {}
-    if paired:
-        scores |= retrieval(images, real) | similarity(images, real)
-        scores |= _prefixed("identity", retrieval(original, real) | similarity(original, real))
-        shuffled = real.roll(max(1, len(real) // 2), 0)
-        scores |= _prefixed("chance", chance_retrieval(len(real)) | similarity(images, shuffled))
-    scores |= round_trip(as_unit(model.translate_pixels(translated, opposite(direction))), original)
-    return scores | diversity(images, real) | sliced_wasserstein(images, real)
+        raise DataError(
+            f"{path} decodes images differently ({', '.join(differing)}). Give runs with the same data settings."
+        )
+    if reference.seed == config.seed:
+        raise DataError(f"{path} has the same seed, {reference.seed}, so it confirms nothing. Train one with --seed.")
 
 
 def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:
-    """True pairs: the images whose name, without its suffix, stands in both folders, in the same order."""
+    """Return the true pairs: images with the same name in both folders, without the suffix, in the same order.
+
+    Raises ``DataError`` if there are fewer than two pairs, or if two files of a folder share a name.
+    """
     by_name_a, by_name_b = _by_name(folder_a), _by_name(folder_b)
     common = [name for name in by_name_a if name in by_name_b]
     if len(common) < 2:
         raise DataError(
-            f"{folder_a} and {folder_b} have {len(common)} image names in common; "
-            "true pairs carry the same name in both."
+            f"{folder_a} and {folder_b} have {len(common)} image names in common. "
+            "Give a true pair the same name in both folders."
         )
     return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
 
 
 def _by_name(folder: Path) -> dict[str, Record]:
-    """The images of a folder by their name without its suffix, which only one may have."""
+    """Return the images of a folder by their names without suffix."""
     records: dict[str, Record] = {}
     for record in folder_records(folder):
         name = str(Path(record.name).with_suffix(""))
         if name in records:
             raise DataError(
-                f"{folder} has {records[name].name} and {record.name}; true pairs go by that name, keep one."
+                f"{folder} has {records[name].name} and {record.name}. True pairs need one file per name; remove one."
             )
         records[name] = record
     return records
 
 
-def _some(store: ImageStore, paired: bool) -> Pixels:
-    """All images of true pairs; of a run's own images at most 1,024, evenly spread."""
+def _scored_images(store: ImageStore, paired: bool) -> Pixels:
+    """Return all images of true pairs, or at most ``MAX_UNPAIRED_IMAGES`` evenly spaced training images."""
     if paired and store.skipped:
         raise DataError(f"True pairs must all be readable: {store.skipped[0]}")
-    return store.pixels if paired else store.pixels[:: 1 + (len(store) - 1) // UNPAIRED_IMAGES]
+    return store.pixels if paired else store.pixels[:: 1 + (len(store) - 1) // MAX_UNPAIRED_IMAGES]
 
 
 def as_unit(pixels: Pixels) -> Tensor:
-    """uint8 (N, H, W, C) as float RGB (N, 3, H, W) in [0, 1], as metrics take it."""
+    """Convert uint8 (N, H, W, C) to float RGB (N, 3, H, W) in [0, 1], the form that metrics take."""
     return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)
-
-
-def _prefixed(prefix: str, scores: dict[str, float]) -> dict[str, float]:
-    return {f"{prefix}_{name}": value for name, value in scores.items()}

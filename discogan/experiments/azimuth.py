@@ -16,12 +16,12 @@ from discogan.data.store import Decoding
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation import evaluate_azimuth, load_regressor
+from discogan.evaluation.azimuth_regressor import FittedRegressor
 from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_azimuths, draw_sheets
 from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
 from discogan.experiments.renders.folder import FRONT, FULL, LABELS, render_folder
 from discogan.files import write_text
-from discogan.metrics.azimuth import Fitted
 from discogan.training import check_config
 
 IDENTITIES = {"train_0": (0, 120), "train_1": (120, 120), "test": (240, 40)}
@@ -117,7 +117,7 @@ class Azimuth(Experiment):
         return job_config(job, source, preset, SETTINGS.get(job.objective, ()))
 
 
-def _regressor(data: Path, image_size: int, domain: str) -> Fitted:
+def _regressor(data: Path, image_size: int, domain: str) -> FittedRegressor:
     folders = [data / f"train_{domain}", data / f"test_{domain}"]
     return load_regressor(data / f"azimuth-{domain}-{image_size}px.safetensors", folders, Decoding(image_size, 3))
 

@@ -17,8 +17,8 @@ from discogan.config import Config, load_config
 from discogan.devices import own_state
 from discogan.errors import ConfigError, DivergedError
 from discogan.experiments import Column, Experiment, Job, Row, job_of
+from discogan.experiments.modes import modes
 from discogan.experiments.toy_figures import draw_claim, draw_training, frame_steps
-from discogan.metrics.modes import modes
 from discogan.model import TranslationModel
 from discogan.objectives import Terms
 from discogan.training import check_config

@@ -1,4 +1,4 @@
-"""Whether two translators, trained apart, make the same of the same images."""
+"""Whether two independently trained translators give the same translations of the same images."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,16 @@ SYMMETRIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def agreement(one: Tensor, other: Tensor) -> float:
-    """Share of images that one translator's result finds its own among the other's, both ways round.
+def agreement(first: Tensor, second: Tensor) -> float:
+    """Share of images whose two translations are nearest to each other, averaged over both orders of comparison.
 
-    Float images (N, C, H, W), row i of both made of the same input. In [0, 1]; chance is 1/N. Relations that
-    training settled by luck differ from start to start, so what independent starts agree on was in the data.
+    Float images (N, C, H, W); row i of both is a translation of the same input. In [0, 1]; chance is 1/N. An arbitrary
+    mapping differs from seed to seed, so a mapping on which independent runs agree was in the data.
     """
-    shares = [retrieval(*pair)["top_1"] for pair in ((one, other), (other, one))]
+    shares = [retrieval(*pair)["top_1"] for pair in ((first, second), (second, first))]
     return sum(shares) / 2
 
 
-def symmetric_agreements(one: Tensor, other: Tensor) -> dict[str, float]:
-    """The agreement of two translators once the other's images are mirrored or turned, for each such symmetry."""
-    return {name: agreement(one, apply(other)) for name, apply in SYMMETRIES.items()}
+def symmetric_agreements(first: Tensor, second: Tensor) -> dict[str, float]:
+    """Agreement after each symmetry is applied to the second translator's images, by the symmetry's name."""
+    return {name: agreement(first, apply(second)) for name, apply in SYMMETRIES.items()}

@@ -1,8 +1,14 @@
-"""Fidelity and diversity apart: precision and recall, density and coverage, on given features."""
+"""Fidelity and diversity separately: precision and recall, density and coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from discogan.metrics import Metric, Value
 from discogan.metrics.retrieval import thumbnails
 from discogan.registry import METRICS
 
@@ -10,28 +16,42 @@ NEIGHBOURS = 5
 
 
 @METRICS.register("coverage")
-def coverage(translated: Tensor, references: Tensor) -> dict[str, float]:
-    """``manifold_scores`` on 16x16 thumbnails of images (N, C, H, W) and (M, C, H, W) in [0, 1]."""
-    return manifold_scores(thumbnails(translated), thumbnails(references))
+@dataclass(frozen=True)
+class Coverage(Metric):
+    """Precision, recall, density and coverage of 16x16 thumbnails (Kynkäänniemi et al. 2019, Naeem et al. 2020)."""
+
+    on_demand: ClassVar[bool] = True
+    values: ClassVar[tuple[Value, ...]] = (
+        Value("precision", "precision", "higher", 1.0),
+        Value("recall", "recall", "higher", 1.0),
+        Value("density", "density", "higher", 1.0),
+        Value("coverage", "coverage", "higher", 1.0),
+    )
+
+    def compute(self, images: Tensor, references: Tensor) -> dict[str, float]:
+        return manifold_scores(thumbnails(images), thumbnails(references))
 
 
 def manifold_scores(translated: Tensor, references: Tensor, neighbours: int = NEIGHBOURS) -> dict[str, float]:
-    """Precision, recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+    """Precision, recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020) of given features.
 
-    Features (N, D) of translations and (M, D) of real images; each point's ball reaches its ``neighbours``-th
-    nearest in its own set. All are higher when better; precision, recall and coverage lie in [0, 1]; density is
-    1 where the sets agree and may exceed it. Precision and density fall when translations leave the real images'
-    manifold, recall and coverage when they leave parts of it out.
+    ``translated`` (N, D) and ``references`` (M, D). The ball of each point reaches its ``neighbours``-th nearest point
+    of the same set. Precision, recall and coverage are in [0, 1]. Density is about 1 for equal distributions and can
+    exceed it. Precision and density fall if translations leave the manifold of the real images; recall and coverage
+    fall if translations leave out parts of it.
     """
     neighbours = min(neighbours, len(translated) - 1, len(references) - 1)
-    between = torch.cdist(translated.double(), references.double())
-    real_radii = _radii(references, neighbours)
-    inside_real = between <= real_radii[None]
+    distances = torch.cdist(translated.double(), references.double())
+    reference_radii = _radii(references, neighbours)
+    translated_radii = _radii(translated, neighbours)
+    inside_reference_balls = distances <= reference_radii[None]
+    inside_translated_balls = distances <= translated_radii[:, None]
+    nearest_translation = distances.min(0).values
     return {
-        "precision": inside_real.any(1).double().mean().item(),
-        "recall": (between <= _radii(translated, neighbours)[:, None]).any(0).double().mean().item(),
-        "density": inside_real.double().sum(1).mean().item() / neighbours,
-        "coverage": (between.min(0).values <= real_radii).double().mean().item(),
+        "precision": inside_reference_balls.any(1).double().mean().item(),
+        "recall": inside_translated_balls.any(0).double().mean().item(),
+        "density": inside_reference_balls.double().sum(1).mean().item() / neighbours,
+        "coverage": (nearest_translation <= reference_radii).double().mean().item(),
     }
 
 

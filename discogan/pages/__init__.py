@@ -1,4 +1,4 @@
-"""Pages from templates, with everything that comes from a run escaped. They load nothing from elsewhere."""
+"""Self-contained pages from templates. All text that comes from a run is escaped."""
 
 import re
 from functools import cache
@@ -8,19 +8,20 @@ from markupsafe import Markup, escape
 
 
 def render(template: str, **values: object) -> str:
-    """The page that a file of ``templates/`` makes of the values."""
+    """Fill a file of ``templates/`` with values and return the page."""
     return _environment().get_template(template).render(**values)
 
 
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("discogan.pages", "templates")
-    escaped = select_autoescape()  # Pages, not model cards.
+    # Pages are escaped; model cards, which are Markdown, are not.
+    escaped = select_autoescape()
     environment = Environment(loader=loader, autoescape=escaped, trim_blocks=True, lstrip_blocks=True)
     environment.filters["options_whole"] = options_whole
     return environment
 
 
 def options_whole(text: str) -> Markup:
-    """Text in which no line ends within an option of a command, as it may after any hyphen."""
+    """Return escaped text in which browsers do not break a line inside an option such as --seeds-tried."""
     return Markup(re.sub(r"--[a-z][a-z-]*", r'<span style="white-space: nowrap">\g<0></span>', str(escape(text))))

@@ -1,4 +1,4 @@
-"""Self-contained pages: one about a run, one that shows runs side by side. They load nothing from the network."""
+"""Self-contained pages about one run, or about several runs side by side. They load nothing from the network."""
 
 from discogan.report.comparison import comparison, write_comparison
 from discogan.report.page import write_report

@@ -1,8 +1,8 @@
-"""compare.html: runs side by side, on the same images where they share them."""
+"""compare.html: runs side by side, with translations of the same images if the runs share them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +16,41 @@ from discogan.directions import LABELS, Direction, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels
-from discogan.labels import FIGURES, SCORES
+from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, value_label
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
-from discogan.report.tables import verdict_words
+from discogan.report.tables import describe_verdict, evaluation_values
 from discogan.run_folder import RunSummary, read_summary
 
-SHOWN = 8
-NONE = "-"
-"""What a cell without a value shows."""
-Row = tuple[str, list[Picture]]
+SHOWN_IMAGES = 8
+PictureRow = tuple[str, list[Picture]]
 
 
 def comparison(runs: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """What is known of each run, as plain values: its settings, how far it is, the verdict, the scores."""
+    """Return the settings, progress, verdict and scores of each run as plain values."""
     return [_facts(read_summary(run)) for run in runs]
 
 
 def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
-    """One page with the runs side by side; raises ``ConfigError`` for fewer than two and ``RunError`` without a run."""
+    """Write one page with the runs side by side.
+
+    Raises ``ConfigError`` for fewer than two runs, and ``RunError`` if a folder has none.
+    """
     if len(runs) < 2:
-        raise ConfigError("Give two runs or more: discogan compare RUN RUN.")
+        raise ConfigError("A comparison needs two runs or more: discogan compare RUN RUN.")
     summaries = [read_summary(run) for run in runs]
     names = _distinct_names(summaries)
-    scores = {name: series(summary.scores, ["score"]) for name, summary in zip(names, summaries, strict=True)}
+    score_curves = {}
+    for name, summary in zip(names, summaries, strict=True):
+        lines = series(summary.scores, ["score"])
+        if lines:
+            score_curves[name] = lines["score"]
     html = render(
         "compare.html",
         names=names,
-        verdicts=[verdict_words(summary) for summary in summaries],
+        verdicts=[describe_verdict(summary) for summary in summaries],
         rows=_rows(summaries),
-        chart=curves({name: lines["score"] for name, lines in scores.items() if lines}, "Score without pairs"),
+        chart=curves(score_curves, "Unsupervised score"),
         grids=_grids(names, summaries),
     )
     file = Path(out)
@@ -55,13 +60,14 @@ def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
 
 
 def _distinct_names(summaries: Sequence[RunSummary]) -> list[str]:
-    """The folders' names, or their paths where two are called alike."""
+    """Return the folders' names, or their paths if two names are equal."""
     names = [summary.name for summary in summaries]
     return names if len(set(names)) == len(names) else [str(summary.folder.path) for summary in summaries]
 
 
 def _facts(summary: RunSummary) -> dict[str, Any]:
     evaluation = summary.evaluation or {}
+    shown = (*LABELS, "azimuth", "paired", "values")
     return {
         "run": str(summary.folder.path),
         "config": summary.config.to_dict(),
@@ -69,57 +75,63 @@ def _facts(summary: RunSummary) -> dict[str, Any]:
         "elapsed_seconds": summary.seconds,
         "score": summary.score,
         "verdict": summary.verdict,
-        "evaluation": {key: evaluation[key] for key in (*LABELS, "azimuth", "paired") if key in evaluation} or None,
+        "evaluation": {key: evaluation[key] for key in shown if key in evaluation} or None,
     }
 
 
 def _rows(summaries: Sequence[RunSummary]) -> list[list[str]]:
-    """Label, then a cell for each run; rows that say nothing of any run are left out."""
+    """Return a label and a cell for each run; rows without any value are left out."""
     facts = [_facts(summary) for summary in summaries]
     rows = [
-        ["preset", *(f"{f['config']['preset']}, {f['config']['data']['image_size']} px" for f in facts)],
-        ["seed", *(str(f["config"]["seed"]) for f in facts)],
-        ["steps", *(f"{f['steps']:,}" for f in facts)],
-        ["minutes trained", *(f"{f['elapsed_seconds'] / 60:.1f}" for f in facts)],
-        ["score without pairs (1 is best)", *(_cell(f["score"]) for f in facts)],
+        ["preset", *(f"{fact['config']['preset']}, {fact['config']['data']['image_size']} px" for fact in facts)],
+        ["seed", *(str(fact["config"]["seed"]) for fact in facts)],
+        ["steps", *(f"{fact['steps']:,}" for fact in facts)],
+        ["minutes trained", *(f"{fact['elapsed_seconds'] / 60:.1f}" for fact in facts)],
+        ["unsupervised score (higher is better)", *(format_value(fact["score"]) for fact in facts)],
     ]
-    for way, arrow in LABELS.items():
-        figures = [(f["verdict"] or {}).get("metrics", {}).get(way, {}) for f in facts]
-        scores = [(f["evaluation"] or {}).get(way, {}) for f in facts]
-        azimuths = [(f["evaluation"] or {}).get("azimuth", {}).get(way, {}) for f in facts]
-        rows += [[f"{arrow}: {label}", *(_cell(of.get(key)) for of in scores)] for label, key in SCORES]
-        rows.append([f"{arrow}: median azimuth error in degrees", *(_cell(of.get("median_error")) for of in azimuths)])
-        rows += [[f"{arrow}: {label}", *(_cell(of.get(key)) for of in figures)] for label, key in FIGURES]
-    return [row for row in rows if any(cell != NONE for cell in row[1:])] + _differing_settings(facts)
+    evaluations = [fact["evaluation"] or {} for fact in facts]
+    values = evaluation_values([evaluation for evaluation in evaluations if evaluation])
+    for direction, arrow in LABELS.items():
+        scores = [evaluation.get(direction, {}) for evaluation in evaluations]
+        azimuths = [evaluation.get("azimuth", {}).get(direction, {}) for evaluation in evaluations]
+        metrics = [(fact["verdict"] or {}).get("metrics", {}).get(direction, {}) for fact in facts]
+        for value in values:
+            rows.append(_row(f"{arrow}: {value_label(value)}", scores, value["key"]))
+        rows.append(_row(f"{arrow}: median azimuth error in degrees (lower is better)", azimuths, "median_error"))
+        for label, key in VERDICT_METRICS:
+            rows.append(_row(f"{arrow}: {label}", metrics, key))
+    return [row for row in rows if any(cell != NO_VALUE for cell in row[1:])] + _differing_settings(facts)
+
+
+def _row(label: str, tables: Sequence[Mapping[str, float]], key: str) -> list[str]:
+    return [label, *(format_value(table.get(key)) for table in tables)]
 
 
 def _differing_settings(facts: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The settings that are not the same in all of them."""
+    """Return a row for each setting that is not equal in all runs."""
     tables = [Config.from_dict(fact["config"]).flat() for fact in facts]
     names = sorted(set().union(*tables) - {"preset", "seed"})
-    rows = [[name, *(str(table.get(name, NONE)) for table in tables)] for name in names]
+    rows = [[name, *(str(table.get(name, NO_VALUE)) for table in tables)] for name in names]
     return [row for row in rows if len(set(row[1:])) > 1]
 
 
-def _cell(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
+def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[str, list[PictureRow]]]:
+    """Return rows of pictures for each direction: the inputs, then the translations by each run.
 
-
-def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[str, list[Row]]]:
-    """For each direction some images and what each run makes of them; each run's own where they differ."""
+    The inputs are repeated if a run was trained on other images.
+    """
     translations = {name: _translations(summary) for name, summary in zip(names, summaries, strict=True)}
     grids = []
-    for way, arrow in LABELS.items():
-        rows: list[Row] = []
+    for direction, arrow in LABELS.items():
+        domain = source_domain(direction).upper()
+        rows: list[PictureRow] = []
         shown: Pixels | None = None
-        for name, made in translations.items():
-            if way not in made:
+        for name, by_direction in translations.items():
+            if direction not in by_direction:
                 continue
-            images, translated = made[way]
+            images, translated = by_direction[direction]
             if shown is None or not np.array_equal(shown, images):
-                rows.append(
-                    (source_domain(way).upper(), _pictures(images, f"an image of {source_domain(way).upper()}"))
-                )
+                rows.append((domain, _pictures(images, f"an image of {domain}")))
                 shown = images
             rows.append((name, _pictures(translated, f"its translation by {name}")))
         if rows:
@@ -128,19 +140,20 @@ def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[
 
 
 def _translations(summary: RunSummary) -> dict[Direction, tuple[Pixels, Pixels]]:
-    """Some images and their translations, in each direction that the run has learned."""
+    """Return some training images and their translations, in each direction that the run trains."""
     try:
         stores = open_domains(summary.config)
         model, _ = load_model(summary.folder.path, torch.device("cpu"))
     except (DataError, RunError):
-        return {}  # Its images or its first checkpoint are missing; the figures are shown all the same.
-    made = {}
-    for way in model.directions:
-        store = stores["ab".index(source_domain(way))]
-        images = store.pixels[spread(len(store), SHOWN)]
-        made[way] = images, model.translate_pixels(images, way)
-    return made
+        # The images or the first checkpoint are missing. The values are shown without pictures.
+        return {}
+    translations = {}
+    for direction in model.directions:
+        store = stores["ab".index(source_domain(direction))]
+        images = store.pixels[spread(len(store), SHOWN_IMAGES)]
+        translations[direction] = images, model.translate_pixels(images, direction)
+    return translations
 
 
 def _pictures(images: Pixels, alt: str) -> list[Picture]:
-    return [picture(pixels, f"{alt}, number {place + 1}") for place, pixels in enumerate(images)]
+    return [picture(pixels, f"{alt}, number {number}") for number, pixels in enumerate(images, start=1)]

@@ -1,4 +1,4 @@
-"""report.html: what a run was trained on, what it makes of it, and what can be said of the relation."""
+"""report.html: a run's verdict, translations, curves, scores, images and settings on one page."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ from discogan.images import Pixels
 from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series, spread
-from discogan.report.tables import figure_rows, score_rows, setting_rows, verdict_words
+from discogan.report.tables import describe_verdict, score_rows, setting_rows, verdict_metric_rows
 from discogan.run_folder import RunSummary, losses, read_summary, step_of
 
-SHOWN = 12
+SHOWN_IMAGES = 12
 """Images of each domain in the grids."""
-RANKED = 256
-"""Images among which the best and worst round trips are looked for."""
-EXTREMES = 6
-SHEETS = 24
-"""Samples over time that a page holds at most, evenly spread."""
+RANKED_IMAGES = 256
+"""Images from which the best and worst round trips are chosen."""
+EXTREME_IMAGES = 6
+"""Best, and worst, round trips that are shown."""
+MAX_SHEETS = 24
+"""Sample sheets over time that a page holds at most, evenly spaced."""
 
 
 @dataclass(frozen=True)
 class Trip:
-    """An image, its translation and its round trip."""
+    """An image, its translation and, if the run trains it, its round trip."""
 
     images: list[Picture]
-    note: str = ""
+    note: str
+    """The caption: the file name, or what the round trip loses."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Trips that start from one domain, and the best and worst of them."""
+    """Translations of one direction. ``best`` and ``worst`` are empty if the run trains no round trips."""
 
     title: str
     trips: list[Trip]
@@ -54,16 +56,20 @@ class Grid:
 
 
 def write_report(run: str | Path) -> Path:
-    """Make RUN/report.html from what the run folder holds, also while it trains; raises ``RunError`` without a run."""
+    """Write RUN/report.html from the contents of the run folder, also during training.
+
+    Raises ``RunError`` if there is no run.
+    """
     summary = read_summary(run)
     stores, missing = _stores(summary)
     model, samples = _model(summary), _samples(summary)
     html = render(
         "report.html",
         summary=summary,
-        verdict=verdict_words(summary),
-        figures=figure_rows(summary.verdict["metrics"] if summary.verdict else {}),
+        verdict=describe_verdict(summary),
+        verdict_metrics=verdict_metric_rows(summary.verdict),
         scores=score_rows(summary.evaluation),
+        has_pairs=bool(summary.evaluation and summary.evaluation["paired"]),
         settings=setting_rows(summary),
         domains=[_domain(summary, domain, store) for domain, store in zip("ab", stores, strict=True)],
         missing=missing,
@@ -71,14 +77,14 @@ def write_report(run: str | Path) -> Path:
         samples=samples,
         samples_json=Markup(json.dumps([[step, sheet.source, sheet.alt] for step, sheet in samples])),
         commands=_commands(summary),
-        charts=[chart for chart in _charts(summary) if chart[1]],
+        charts=_charts(summary),
     )
     write_text(summary.folder.report, html)
     return summary.folder.report
 
 
 def _stores(summary: RunSummary) -> tuple[Sequence[ImageStore | None], str]:
-    """The images that the run trains on, or the sentence that says why they are not shown."""
+    """Return the training images of both domains, or the sentence that says why they are missing."""
     try:
         return open_domains(summary.config), ""
     except DataError as error:
@@ -86,23 +92,26 @@ def _stores(summary: RunSummary) -> tuple[Sequence[ImageStore | None], str]:
 
 
 def _model(summary: RunSummary) -> TranslationModel | None:
+    """Return the networks, or ``None`` before the first checkpoint."""
     try:
         return load_model(summary.folder.path, torch.device("cpu"))[0]
     except RunError:
-        return None  # No checkpoint yet.
+        return None
 
 
 def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[str, Any]:
-    known = summary.description.data[domain]
-    rows = spread(len(store), SHOWN) if store else []
+    """Return a domain's folder, image count, skipped files and some of its images."""
+    facts = summary.description.data[domain]
+    images = []
+    if store is not None:
+        for row in spread(len(store), SHOWN_IMAGES):
+            images.append(picture(store.pixels[row], f"{domain.upper()}: {store.names[row]}"))
     return {
         "name": domain.upper(),
-        "count": known["count"],
-        "skipped": known["skipped"],
+        "count": facts["count"],
+        "skipped": facts["skipped"],
         "folder": summary.config.source.get(domain, summary.config.source.get("root", "")),
-        "images": [picture(store.pixels[row], f"{domain.upper()}: {store.names[row]}") for row in rows]
-        if store
-        else [],
+        "images": images,
     }
 
 
@@ -117,35 +126,37 @@ def _grids(model: TranslationModel, stores: Sequence[ImageStore | None]) -> list
 
 def _grid(model: TranslationModel, store: ImageStore, direction: Direction) -> Grid:
     """Return translations of evenly spaced images, and the best and worst round trips if those are trained."""
-    way_back = direction in model.round_trip_directions
-    rows = spread(len(store), RANKED if way_back else SHOWN)
-    there = model.translate_pixels(store.pixels[rows], direction)
+    has_round_trips = direction in model.round_trip_directions
+    rows = spread(len(store), RANKED_IMAGES if has_round_trips else SHOWN_IMAGES)
+    originals = store.pixels[rows]
+    translated = model.translate_pixels(originals, direction)
     source, target = source_domain(direction).upper(), target_domain(direction).upper()
 
-    def trip(place: int, back: Pixels | None = None, note: str = "") -> Trip:
-        name = store.names[rows[place]]
+    def trip(position: int, reconstructed: Pixels | None = None, note: str = "") -> Trip:
+        name = store.names[rows[position]]
         images = [
-            picture(store.pixels[rows[place]], f"{source}: {name}"),
-            picture(there[place], f"{name} translated to {target}"),
-            *([] if back is None else [picture(back[place], f"{name} there and back")]),
+            picture(originals[position], f"{source}: {name}"),
+            picture(translated[position], f"{name} translated to {target}"),
         ]
+        if reconstructed is not None:
+            images.append(picture(reconstructed[position], f"{name} after a round trip"))
         return Trip(images, note or name)
 
-    if not way_back:
-        return Grid(f"{source} → {target}", [trip(place) for place in range(len(rows))], [], [])
-    back = model.translate_pixels(there, opposite(direction))
-    lost = np.abs(store.pixels[rows].astype(np.float32) - back).mean((1, 2, 3)) / 255
-    order = np.argsort(lost)
-    best, worst = (
-        [trip(place, back, f"L1 {lost[place]:.3f}") for place in part]
-        for part in (order[:EXTREMES], order[::-1][:EXTREMES])
-    )
-    trips = [trip(place, back) for place in spread(len(rows), SHOWN)]
+    if not has_round_trips:
+        return Grid(f"{source} → {target}", [trip(position) for position in range(len(rows))], [], [])
+    reconstructed = model.translate_pixels(translated, opposite(direction))
+    losses_l1 = np.abs(originals.astype(np.float32) - reconstructed).mean((1, 2, 3)) / 255
+    order = np.argsort(losses_l1)
+    trips = [trip(position, reconstructed) for position in spread(len(rows), SHOWN_IMAGES)]
+    best = [trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[:EXTREME_IMAGES]]
+    worst = [
+        trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[::-1][:EXTREME_IMAGES]
+    ]
     return Grid(f"{source} → {target} → {source}", trips, best, worst)
 
 
 def _commands(summary: RunSummary) -> str:
-    """How to go on with this run, to copy."""
+    """Return commands that continue with this run, to copy."""
     run = summary.folder.path
     return "\n".join(
         (
@@ -159,23 +170,29 @@ def _commands(summary: RunSummary) -> str:
 
 
 def _samples(summary: RunSummary) -> list[tuple[str, Picture]]:
-    """Sheets that training drew, by step."""
+    """Return the sample sheets that training wrote, each with its step."""
     files = summary.folder.sheets()
     sheets = []
-    for file in (files[row] for row in spread(len(files), SHEETS)):
-        step = f"{step_of(file):,}"
+    for row in spread(len(files), MAX_SHEETS):
+        step = f"{step_of(files[row]):,}"
         alt = f"Samples at step {step}: each image, its translation, and its round trip, from both domains"
-        with Image.open(file) as sheet:
+        with Image.open(files[row]) as sheet:
             sheets.append((step, picture(sheet, alt, quality=75)))
     return sheets
 
 
 def _charts(summary: RunSummary) -> list[tuple[str, str]]:
-    """Titles and curves: the losses by kind, and what is said without pairs."""
+    """Return titles and curves: the unsupervised score with its metrics, and the losses by kind."""
     names = list(losses(summary.metrics[-1])) if summary.metrics else []
-    rivals = [name for name in names if name.startswith(("adversarial", "discriminator"))]
-    charts = (("Generators against discriminators", rivals), ("Other losses", [n for n in names if n not in rivals]))
-    made = [(title, curves(series(summary.metrics, of), title)) for title, of in charts]
-    said = ["score", *(f"{way}_{name}" for way in DIRECTIONS for name in ("diversity", "round_trip", "distribution"))]
-    title = "Without pairs: the score, and what it is made of"
-    return [(title, curves(series(summary.scores, said), title)), *made]
+    adversarial = [name for name in names if name.startswith(("adversarial", "discriminator"))]
+    remaining = [name for name in names if name not in adversarial]
+    score_names = ["score"]
+    for direction in DIRECTIONS:
+        score_names += [f"{direction}_{name}" for name in ("diversity", "round_trip", "distribution")]
+    charts = [
+        ("Unsupervised score and its metrics", series(summary.scores, score_names)),
+        ("Generators against discriminators", series(summary.metrics, adversarial)),
+        ("Other losses", series(summary.metrics, remaining)),
+    ]
+    drawn = [(title, curves(lines, title)) for title, lines in charts]
+    return [(title, svg) for title, svg in drawn if svg]

@@ -1,4 +1,4 @@
-"""Images and curves as text that a page can hold."""
+"""Images and curves as text inside a page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from PIL import Image
 from discogan.images import Pixels, from_pixels
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a", "#882255")
-"""Told apart by colour-blind eyes, on light and dark ground (Okabe and Ito 2008)."""
+"""Distinct for colour-blind readers, on a light or dark background (Okabe and Ito 2008)."""
 INK = "#123456"
-"""Stands for the page's own text colour, which is light or dark with the reader's setting."""
+"""Placeholder for the page's text colour, which depends on the reader's light or dark setting."""
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-"""Lines by name: what is on the horizontal and on the vertical axis."""
+"""Lines by name: steps, and the value at each step."""
 
 
 def series(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Series:
-    """The lines called ``names`` from records that have a step."""
+    """Return the lines called ``names`` from records that have a step."""
     lines = {}
     for name in names:
         points = [(record["step"], record[name]) for record in records if record.get(name) is not None]
@@ -36,8 +36,11 @@ def series(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Series
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """At most ``wanted`` places among ``count``, evenly spread, first and last among them."""
-    return [int(place) for place in np.unique(np.linspace(0, count - 1, min(count, wanted)).round())] if count else []
+    """Return at most ``wanted`` evenly spaced positions among ``count``, including the first and the last."""
+    if not count:
+        return []
+    positions = np.linspace(0, count - 1, min(count, wanted)).round()
+    return [int(position) for position in np.unique(positions)]
 
 
 @dataclass(frozen=True)
@@ -49,29 +52,31 @@ class Picture:
 
 
 def picture(image: Image.Image | Pixels, alt: str, quality: int = 88) -> Picture:
-    """A Pillow image or uint8 (H, W, C) as a data URI."""
+    """Return a Pillow image or uint8 (H, W, C) as a data URI with its description."""
     stream = io.BytesIO()
     shown = image if isinstance(image, Image.Image) else from_pixels(image)
     shown.convert("RGB").save(stream, "WEBP", quality=quality)
     return Picture(f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}", alt)
 
 
-def _plain(name: str) -> str:
-    """A run's name as Matplotlib shows it: no formula between dollars, and a leading underscore hides no line."""
-    return "\u200b" + name.replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
+def _escape_name(name: str) -> str:
+    """Escape a run's name for Matplotlib, which reads dollars as formulas and hides names that begin with _."""
+    escaped = name.replace("$", r"\$")
+    return f"\u200b{escaped}" if escaped.startswith("_") else escaped
 
 
 def curves(series: Series, label: str) -> str:
-    """Lines over steps as an SVG element that takes the page's text colour; empty where no line has two points."""
+    """Draw lines over steps as an SVG element in the page's text colour; empty if no line has two points."""
     shown = {name: points for name, points in series.items() if len(points[0]) > 1}
     if not shown:
         return ""
     with matplotlib.rc_context({"svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
         axes = figure.subplots()
-        for place, (name, (steps, values)) in enumerate(shown.items()):
-            style = "-" if place < len(COLOURS) else "--"
-            axes.plot(steps, values, style, color=COLOURS[place % len(COLOURS)], label=_plain(name), linewidth=1.4)
+        for number, (name, (steps, values)) in enumerate(shown.items()):
+            style = "-" if number < len(COLOURS) else "--"
+            colour = COLOURS[number % len(COLOURS)]
+            axes.plot(steps, values, style, color=colour, label=_escape_name(name), linewidth=1.4)
         axes.set_xlabel("step", color=INK)
         axes.tick_params(colors=INK)
         axes.spines[["top", "right"]].set_visible(False)
@@ -84,10 +89,10 @@ def curves(series: Series, label: str) -> str:
 
 
 def _inline(svg: str, label: str) -> str:
-    """The <svg> element alone, sized by the page, named for screen readers, its ids its own."""
+    """Return the <svg> element: sized by the page, with a label for screen readers and ids that are unique."""
     element = svg[svg.index("<svg") :].replace(INK, "currentColor")
     opening = rf'<svg viewBox="\1" role="img" aria-label="{label}">'
     element = re.sub(r'<svg [^>]*viewBox="([^"]*)"[^>]*>', opening, element, count=1)
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    own = re.sub(r"\W+", "-", label)
-    return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{own}-", element)
+    prefix = re.sub(r"\W+", "-", label)
+    return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", element)

@@ -90,7 +90,7 @@ def test_azimuth_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "discogan.experiments.azimuth.IDENTITIES", {"train_0": (0, 6), "train_1": (6, 6), "test": (12, 4)}
     )
-    monkeypatch.setattr("discogan.metrics.azimuth.STEPS", 60)
+    monkeypatch.setattr("discogan.evaluation.azimuth_regressor.TRAINING_STEPS", 60)
     rows = reproduce("car2car", tmp_path, seeds=1, objectives=["gan", "modern"], minutes=0.01, settings=TINY, say=print)
     assert len(rows) == 2
     by_name = {row["objective"]: row for row in rows}

@@ -1,24 +1,23 @@
-"""Whether a map between two mixtures reaches every mode, and sends no two modes to one (DiscoGAN section 4.1)."""
+"""Whether a map between two mixtures reaches every mode and keeps modes apart (DiscoGAN section 4.1)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from discogan.registry import METRICS
-
 COVERED_SHARE = 0.25
-"""A mode is covered when it gets this share of the points that would be its due."""
+"""Share of the expected points from which a mode counts as covered."""
 
 
-@METRICS.register("modes")
 def modes(translated: Tensor, origins: Tensor, centres: Tensor, sigma: float) -> dict[str, float]:
-    """What became of points (N, 2) that came from modes ``origins`` (N,), in a mixture with ``centres`` (K, 2).
+    """Count covered modes and collisions of translated points (N, 2), in a mixture with ``centres`` (K, 2).
 
-    ``covered``: modes within 3 ``sigma`` of which lies at least a quarter of N/K points, in [0, K], higher is
-    better. ``collisions``: pairs of modes of origin most of whose points are nearest to the same centre, lower is
-    better. ``within_3_sigma``: share of points that near to some centre, in [0, 1], higher is better (0.989 for
-    the mixture itself).
+    ``origins`` (N,) are the modes from which the points came.
+
+    - ``covered``: modes that have at least a quarter of N/K points within 3 ``sigma``, in [0, K], higher is better
+    - ``collisions``: pairs of origin modes whose points are mostly nearest to the same centre, lower is better
+    - ``within_3_sigma``: share in [0, 1] of points that are that near to a centre, higher is better (0.989 for the
+      mixture itself)
     """
     distances, nearest = torch.cdist(translated, centres).min(1)
     near = distances < 3 * sigma

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from discogan.metrics.modes import modes
+from discogan.experiments.modes import modes
 
 CENTRES = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
 ORIGINS = torch.arange(400) % 4
