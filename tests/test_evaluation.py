@@ -1,17 +1,24 @@
+"""Scores of a run, the evidence that an evaluation uses, and what it writes into the run folder."""
+
 import json
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import discogan
+from discogan import registry
 from discogan.api import train
-from discogan.errors import DataError
-from discogan.evaluation import azimuth, evaluate
+from discogan.errors import ConfigError, DataError
+from discogan.evaluation import azimuth, evaluate, score_run
+from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor
 from discogan.evaluation.scores import pair_records, score_direction
+from discogan.evaluation.selection import select_metrics
 from discogan.images import PIXEL_RANGES
-from discogan.metrics.azimuth import AzimuthRegressor, Fitted
+from discogan.metrics import Metric, Value
 from discogan.model import TranslationModel
 from tests.conftest import SMALL, write_images
 
@@ -40,7 +47,7 @@ def pictures():
     return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
 
 
-def test_the_true_relation_scores_perfectly(pictures):
+def test_the_true_relation_has_ideal_scores(pictures):
     negative = 255 - pictures
     model = model_of(lambda x: 1 - x, lambda x: 1 - x)
     for direction, source, target in (("a_to_b", pictures, negative), ("b_to_a", negative, pictures)):
@@ -56,7 +63,7 @@ def test_the_true_relation_scores_perfectly(pictures):
         assert scores["chance_l1"] > 0.2
 
 
-def test_a_collapse_scores_nothing(pictures):
+def test_a_collapse_has_poor_scores(pictures):
     model = model_of(lambda x: x.mean(0, keepdim=True).expand_as(x), lambda x: x * 0)
     scores = score_direction(model, pictures, 255 - pictures, "a_to_b", paired=True)
     assert scores["top_1"] <= 1 / 30
@@ -71,21 +78,21 @@ def test_a_copy_of_the_input_equals_the_identity(pictures):
         assert scores[key] == pytest.approx(scores[f"identity_{key}"])
 
 
-def test_a_run_is_scored_both_ways(small_run, domains):
-    scores = evaluate(small_run, *domains)
+def test_a_run_is_scored_in_both_directions(small_run, domains):
+    scores = score_run(small_run, *domains)
     assert scores["images_a"] == scores["images_b"] == 10
     for direction in ("a_to_b", "b_to_a"):
         assert scores[direction].keys() >= KEYS | {f"identity_{k}" for k in KEYS} | {f"chance_{k}" for k in KEYS}
     json.dumps(scores)
 
 
-def test_without_pairs_the_run_s_own_images_are_scored(small_run):
-    scores = evaluate(small_run)
+def test_without_pairs_the_training_images_are_scored(small_run):
+    scores = score_run(small_run)
     assert (scores["paired"], scores["images_a"], scores["images_b"]) == (False, 13, 10)
     assert scores["a_to_b"].keys() == {"round_trip_l1", "diversity", "sliced_wasserstein"}
 
 
-def test_pairs_are_by_name_without_suffix_in_subfolders_too(tmp_path):
+def test_pairs_share_a_name_without_suffix_also_in_subfolders(tmp_path):
     a, b = write_images(tmp_path / "a" / "x", 4, 0), write_images(tmp_path / "b" / "x", 3, 1)
     shutil.move(b / "001.png", b / "001.PNG")
     (a / "000.png").rename(a / "other.png")
@@ -94,7 +101,7 @@ def test_pairs_are_by_name_without_suffix_in_subfolders_too(tmp_path):
     assert [record.name for record in second] == ["x/001.PNG", "x/002.png"]
 
 
-def test_a_name_that_two_files_share_makes_no_pair(tmp_path):
+def test_two_files_of_a_folder_may_not_share_a_name(tmp_path):
     a, b = write_images(tmp_path / "a", 3, 0), write_images(tmp_path / "b", 3, 1)
     shutil.copy(a / "001.png", a / "001.webp")
     with pytest.raises(DataError, match=r"001\.png and 001\.webp"):
@@ -103,41 +110,128 @@ def test_a_name_that_two_files_share_makes_no_pair(tmp_path):
 
 def test_mistakes_are_explained(small_run, domains, tmp_path):
     with pytest.raises(DataError, match="--pairs-a and --pairs-b"):
-        evaluate(small_run, pairs_a=domains[0])
+        score_run(small_run, pairs_a=domains[0])
     other = write_images(tmp_path / "b", 2, 0)
     for path in list(other.iterdir()):
         path.rename(other / f"x{path.name}")
     with pytest.raises(DataError, match="0 image names in common"):
-        evaluate(small_run, domains[0], other)
+        score_run(small_run, domains[0], other)
     with pytest.raises(DataError, match="There is no folder"):
-        evaluate(small_run, domains[0], tmp_path / "missing")
+        score_run(small_run, domains[0], tmp_path / "missing")
     with pytest.raises(DataError, match="is the run itself"):
-        evaluate(small_run, against=[small_run])
-    same_seed, otherwise = tmp_path / "same", tmp_path / "otherwise"
-    for copy in (same_seed, otherwise):
+        score_run(small_run, against=[small_run])
+    same_seed, padded = tmp_path / "same", tmp_path / "padded"
+    for copy in (same_seed, padded):
         shutil.copytree(small_run, copy)
     with pytest.raises(DataError, match="same seed"):
-        evaluate(small_run, against=[same_seed])
-    for file in otherwise.rglob("config.json"):
+        score_run(small_run, against=[same_seed])
+    for file in padded.rglob("config.json"):
         file.write_text(file.read_text().replace('"fit": "crop"', '"fit": "pad"'))
-    with pytest.raises(DataError, match=r"sees images otherwise \(fit\)"):
-        evaluate(small_run, against=[otherwise])
+    with pytest.raises(DataError, match=r"decodes images differently \(fit\)"):
+        score_run(small_run, against=[padded])
 
 
-def test_a_regressor_of_azimuths_knows_the_training_images_too(domains, tmp_path, monkeypatch):
+def test_an_azimuth_regressor_is_also_trained_on_the_training_images(domains, tmp_path, monkeypatch):
     folders = tmp_path / "train", tmp_path / "test"
     for folder, count in zip(folders, (6, 4), strict=True):
         folder.mkdir()
         for number, file in enumerate(sorted(domains[0].iterdir())[:count]):
             shutil.copy(file, folder / f"{number}_az{15 * number:03d}.png")
     train(folders[0], domains[1], out=tmp_path / "run", image_size=32, steps=1, settings=SMALL)
-    known = []
+    counts = []
 
-    def fit_domain(listed, _decoding):
-        known.append(len(listed))
-        return Fitted(AzimuthRegressor(), 1.0, 1)
+    def fit_domain(labelled, _decoding):
+        counts.append(len(labelled))
+        return FittedRegressor(AzimuthRegressor(), 1.0, 1)
 
     monkeypatch.setattr(azimuth, "fit_domain", fit_domain)
     scores = azimuth.evaluate_azimuth(tmp_path / "run", folders[1], folders[1], device="cpu")
-    assert known == [4 + 6, 4]
+    assert counts == [4 + 6, 4]
     assert len(scores["a_to_b"]["outputs"]) == 4
+
+
+@pytest.fixture
+def brightness():
+    """A user's own metric, registered for one test."""
+
+    @discogan.register.metric("brightness")
+    class Brightness(Metric):
+        """Difference of the mean brightness."""
+
+        needs_pairs: ClassVar[bool] = True
+        has_baselines: ClassVar[bool] = True
+        values: ClassVar[tuple[Value, ...]] = (Value("brightness", "brightness difference", "lower", 0.0),)
+
+        def compute(self, images, references):
+            return {"brightness": abs(images.mean() - references.mean()).item()}
+
+    registry.METRICS.entries()
+    yield Brightness
+    del registry.METRICS._entries["brightness"]
+
+
+@pytest.mark.usefixtures("brightness")
+def test_a_metric_of_one_file_is_computed_described_and_in_the_report(small_run, domains, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    scores = discogan.evaluate(run, *domains, device="cpu")
+    assert {"brightness", "identity_brightness", "chance_brightness"} <= scores["a_to_b"].keys()
+    (value,) = [value for value in scores["values"] if value["metric"] == "brightness"]
+    assert (value["label"], value["better"], value["ideal"]) == ("brightness difference", "lower", 0.0)
+    assert "brightness difference (lower is better)" in (run / "report.html").read_text()
+    assert "brightness" not in discogan.evaluate(small_run / "best", device="cpu")["a_to_b"]
+
+
+def test_images_are_translated_once_whatever_the_number_of_metrics(pictures, brightness):
+    calls = []
+    model = model_of(lambda x: calls.append("a_to_b") or 1 - x, lambda x: calls.append("b_to_a") or x)
+    metrics = {"brightness": brightness()}
+    for name in ("retrieval", "similarity", "diversity", "round_trip", "coverage"):
+        metrics[name] = registry.METRICS.get(name).build()
+    score_direction(model, pictures, pictures, "a_to_b", True, metrics)
+    assert calls == ["a_to_b", "b_to_a"]
+
+
+def test_a_metric_that_breaks_its_declaration_is_named(pictures, brightness, monkeypatch):
+    monkeypatch.setattr(brightness, "compute", lambda *_: {"other": 0.0})
+    with pytest.raises(ConfigError, match="The metric brightness returned other, but declares brightness"):
+        score_direction(model_of(lambda x: x, lambda x: x), pictures, pictures, "a_to_b", True)
+    monkeypatch.setattr(brightness, "values", (Value("l1", "L1", "lower", 0.0),))
+    with pytest.raises(ConfigError, match="Two metrics return a value named 'l1'"):
+        select_metrics(paired=True)
+
+
+def test_options_of_metrics_are_checked():
+    with pytest.raises(ConfigError, match="sets a metric that is not computed"):
+        select_metrics([], ["fid.weights=x"])
+    with pytest.raises(ConfigError, match="did you mean weights"):
+        select_metrics(["fid"], ["fid.weigts=x"])
+    with pytest.raises(ConfigError, match="'fid' sets no option"):
+        select_metrics(["fid"], ["fid"])
+
+
+def test_python_keeps_earlier_evidence_and_writes_what_it_returns(small_run, domains, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    discogan.evaluate(run, *domains, device="cpu")
+    (run / "report.html").unlink()
+    scores = discogan.evaluate(run, device="cpu")
+    assert scores["paired"]
+    assert scores["given"]["pairs"] == [str(folder.resolve()) for folder in domains]
+    assert json.loads((run / "evaluation.json").read_text()) == json.loads(json.dumps(scores))
+    report = (run / "report.html").read_text()
+    assert f"{scores['a_to_b']['top_1']:.3f}" in report
+    assert "top-1 (higher is better)" in report
+
+
+def test_earlier_pairs_that_are_gone_no_longer_count(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    pairs = write_images(tmp_path / "a", 4, 0), write_images(tmp_path / "b", 4, 1)
+    assert evaluate(run, *pairs, device="cpu")["paired"]
+    shutil.rmtree(pairs[1])
+    assert not evaluate(run, device="cpu")["paired"]
+
+
+def test_nothing_is_written_into_a_checkpoint(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    before = sorted((run / "best").iterdir())
+    discogan.evaluate(run / "best", device="cpu")
+    assert sorted((run / "best").iterdir()) == before

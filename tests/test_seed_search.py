@@ -9,7 +9,7 @@ from discogan import api
 from discogan.checkpoints import load_model
 from discogan.devices import pick_device
 from discogan.errors import DivergedError, RunError
-from discogan.evaluation import evaluate
+from discogan.evaluation import score_run as evaluate  # Leaves the shared runs unchanged.
 from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
 from discogan.training import Observer, resume
 from discogan.training.seed_search import SEARCH_FRACTION, plan_rounds

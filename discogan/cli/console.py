@@ -120,7 +120,7 @@ def print_evaluation(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> No
     print_scores(scores)
     say(_meaning(scores))
     if verdict:
-        say(f"Next: {_next_step(verdict['label'], scores)}")
+        say(f"Next: {_next_step(verdict, scores)}")
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
@@ -146,14 +146,17 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 def _score_rows(scores: Mapping[str, Any], directions: Sequence[Direction]) -> list[list[str]]:
     """Return the rows of ``print_scores``: label, what is better, and the cells of each direction.
 
-    If there are too many, requested metrics and the first row stay.
+    If there are too many, the first row stays, then the first value of each requested metric.
     """
     values = [value for value in scores["values"] if any(value["key"] in scores[way] for way in directions)]
     space = MAX_EVALUATION_ROWS - ("azimuth" in scores)
     if len(values) > space:
-        first, *others = values
-        kept = [first, *sorted(others, key=lambda value: not value["on_demand"])][:space]
-        values = [value for value in values if value in kept]
+        metrics = [value["metric"] for value in values]
+        order = sorted(
+            range(1, len(values)), key=lambda row: (not values[row]["on_demand"], metrics[row] == metrics[row - 1])
+        )
+        kept = sorted([0, *order][:space])
+        values = [values[row] for row in kept]
     rows = []
     for value in values:
         row = [value["label"], f"near {value['ideal']:g}" if value["better"] == "closer" else value["better"]]
@@ -184,7 +187,7 @@ def _meaning(scores: Mapping[str, Any]) -> str:
     better = [LABELS[direction] for direction in directions if _exceeds_baselines(scores[direction], value)]
     baselines = "that of the untranslated input (identity) and of chance"
     if not better:
-        return f"Meaning: {value['label']} is not better than {baselines}. The run has not learned the true relation."
+        return f"Meaning: {value['label']} is not better than {baselines}. These pairs do not confirm the relation."
     where = "both directions" if len(better) == 2 else f"{better[0]} only" if len(directions) == 2 else better[0]
     return f"Meaning: {value['label']} is better than {baselines} in {where}."
 
@@ -201,15 +204,18 @@ def _exceeds_baselines(scores: Mapping[str, float], value: Mapping[str, Any]) ->
     return badness(scores[key]) < min(badness(scores[f"identity_{key}"]), badness(scores[f"chance_{key}"]))
 
 
-def _next_step(label: str, scores: Mapping[str, Any]) -> str:
-    """Return what to do after an evaluation with a verdict of this label."""
-    run = scores["run"]
+def _next_step(verdict: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    """Return what to do after an evaluation with this verdict."""
+    run, label = scores["run"], verdict["label"]
     if label == "found" and scores["paired"]:
         return f"discogan translate {run} INPUT --direction a_to_b --out DIR"
-    if label in ("found", "unconfirmed"):
-        return f"discogan evaluate {run} --pairs-a DIR --pairs-b DIR, or --against a run with another --seed."
+    if label == "found":
+        return f"discogan evaluate {run} --pairs-a DIR --pairs-b DIR, if you have a few true pairs."
     if label == "found up to a symmetry":
         return "train a new run with a few known pairs (--anchors), which show which of the two is correct."
+    if label == "unconfirmed" and not verdict["agreement"]:
+        pairs = "" if scores["paired"] else "--pairs-a DIR --pairs-b DIR, or "
+        return f"discogan evaluate {run} {pairs}--against RUN, a run with another --seed."
     if label == "collapsed":
         return "train again with another --seed, or with a larger --set objective.gamma."
     if label == "copies its input":

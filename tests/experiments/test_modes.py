@@ -1,3 +1,5 @@
+"""Covered modes and collisions of a map between two mixtures."""
+
 import pytest
 import torch
 

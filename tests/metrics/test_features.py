@@ -1,14 +1,13 @@
-"""Metrics on features: with small networks in place of Inception and AlexNet, whose weights are never downloaded."""
+"""Metrics on features, with small networks instead of Inception and AlexNet, whose weights are never downloaded."""
 
 import pytest
 import torch
 from torch import nn
 
 from discogan.errors import ConfigError
-from discogan.evaluation.extra import extra_scores
-from discogan.metrics.coverage import coverage, manifold_scores
-from discogan.metrics.inception import fid, inception, kid
-from discogan.metrics.perceptual import lpips
+from discogan.metrics.coverage import Coverage, manifold_scores
+from discogan.metrics.inception import FID, KID, InceptionMetric, fid, kid
+from discogan.metrics.perceptual import LPIPS, lpips
 
 
 class Means(nn.Module):
@@ -29,45 +28,49 @@ def images():
 
 
 def test_fid_is_the_distance_of_gaussians(images):
-    other = (images * 0.5 + 0.3).clamp(0, 1)
+    darker = (images * 0.5 + 0.3).clamp(0, 1)
     assert fid(images, images, Means())["fid"] == pytest.approx(0, abs=1e-3)
-    one, two = (Means()((255 * batch).round().byte()).double() for batch in (images, other))
-    covariances = [values.T.cov() for values in (one, two)]
+    first, second = (Means()((255 * batch).round().byte()).double() for batch in (images, darker))
+    covariances = [values.T.cov() for values in (first, second)]
     eigenvalues = torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
-    expected = (one.mean(0) - two.mean(0)).square().sum() + sum(c.trace() for c in covariances) - 2 * eigenvalues
-    assert fid(other, images, Means())["fid"] == pytest.approx(expected.item(), rel=1e-3)
+    expected = (first.mean(0) - second.mean(0)).square().sum() + sum(c.trace() for c in covariances) - 2 * eigenvalues
+    assert fid(darker, images, Means())["fid"] == pytest.approx(expected.item(), rel=1e-3)
 
 
-def test_kid_is_about_zero_for_the_same_and_grows(images):
+def test_kid_is_about_zero_for_equal_distributions_and_grows_with_a_shift(images):
     assert abs(kid(images[::2], images[1::2], Means())["kid"]) < 0.02
     near, far = (kid((images + shift).clamp(0, 1), images, Means())["kid"] for shift in (0.1, 0.4))
     assert 0 < near < far
     assert kid(images, images, Means()) == kid(images, images, Means())
 
 
-def test_missing_weights_and_names_are_explained(images, tmp_path, monkeypatch):
+def test_missing_weights_are_explained(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(ConfigError, match="download pt_inception"):
-        inception()
+    monkeypatch.setattr(InceptionMetric, "libraries", {})
+    monkeypatch.setattr(LPIPS, "libraries", {})
+    with pytest.raises(ConfigError, match="Download pt_inception"):
+        FID().check()
     with pytest.raises(ConfigError, match=r"weights\.pth"):
-        inception(tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match="LPIPS needs"):
-        lpips(images, images)
-    with pytest.raises(ConfigError, match="choose one of: coverage, fid, kid, lpips"):
-        extra_scores(["is"], images, images, paired=True)
-    with pytest.raises(ConfigError, match="true pairs"):
-        extra_scores(["lpips"], images, images, paired=False)
+        KID(weights=str(tmp_path / "weights.pth")).check()
+    with pytest.raises(ConfigError, match="Download alexnet"):
+        LPIPS().check()
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(LPIPS, "libraries", {"no_such_library": "pip install no-such-library"})
+    with pytest.raises(ConfigError, match="LPIPS needs no_such_library"):
+        LPIPS().check()
 
 
 def test_lpips_is_the_mean_over_pairs(images):
-    def distance(one, other):
-        return (one - other).abs().mean()
+    def distance(first, second):
+        return (first - second).abs().mean()
 
     expected = 2 * (images - images.flip(0)).abs().mean().item()
     assert lpips(images, images.flip(0), distance)["lpips"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_coverage_tells_leaving_the_manifold_from_leaving_parts_out():
+def test_precision_falls_outside_the_manifold_and_recall_falls_if_parts_are_left_out():
     generator = torch.Generator().manual_seed(1)
     real = torch.cat([torch.randn(100, 4, generator=generator), 20 + torch.randn(100, 4, generator=generator)])
     same = torch.cat([torch.randn(100, 4, generator=generator), 20 + torch.randn(100, 4, generator=generator)])
@@ -80,6 +83,5 @@ def test_coverage_tells_leaving_the_manifold_from_leaving_parts_out():
 
 
 def test_coverage_of_images(images):
-    assert coverage(images, images)["coverage"] == 1
-    assert coverage(images[:1].expand_as(images), images)["coverage"] < 0.2
-    assert extra_scores(["coverage"], images, images, paired=False)["precision"] == 1
+    assert Coverage().compute(images, images)["coverage"] == 1
+    assert Coverage().compute(images[:1].expand_as(images), images)["coverage"] < 0.2

@@ -1,4 +1,4 @@
-"""Every metric at its best, at its worst, and in between."""
+"""The functions behind the metrics, at their best, at their worst, and in between."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_retrieval_counts_true_partners(images):
     assert retrieval(images.roll(1, 0), images)["top_1"] == 0
 
 
-def test_retrieval_gives_a_constant_output_nothing_above_chance(images):
+def test_retrieval_of_a_constant_output_is_not_above_chance(images):
     assert retrieval(images[:1].expand_as(images), images)["top_1"] <= 1 / 20
     assert retrieval(images, images[:1].expand_as(images)) == {"top_1": 0, "top_5": 0}
 

@@ -1,4 +1,4 @@
-"""The report says what the run folder holds, needs no network, and is there while a run trains."""
+"""The report shows the contents of the run folder, needs no network, and can be written during training."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from discogan.errors import ConfigError, RunError
 from discogan.pages import options_whole
 from discogan.report import comparison, write_comparison, write_report
 from discogan.report.pictures import curves, spread
+from discogan.report.tables import score_rows
 from discogan.run_folder import RunFolder, read_evaluation, read_verdict
 from tests.conftest import SMALL, write_images
 
@@ -53,7 +54,7 @@ def test_options_stay_whole_and_everything_else_is_escaped():
 def test_every_training_ends_with_a_report_that_names_its_verdict(page, sampled_run):
     verdict = json.loads((sampled_run / "verdict.json").read_text())
     assert verdict["label"] in page.text
-    assert verdict["reason"].split(" (--")[0] in page.text  # Options stand in elements of their own.
+    assert verdict["reason"].split(" (--")[0] in page.text  # Options have elements of their own.
     assert "13 images" in page.text
     assert "10 images" in page.text
     assert f"discogan train --resume {sampled_run}" in page.text
@@ -68,7 +69,7 @@ def test_it_needs_no_network(page, sampled_run):
     assert all("w3.org" in address for address in addresses), "only names of XML dialects"
 
 
-def test_every_picture_says_in_words_what_it_shows(page):
+def test_every_picture_has_a_description(page):
     assert len(page.all("img")) > 60
     assert all(image["alt"] for image in page.all("img"))
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in page.all("svg"))
@@ -77,23 +78,24 @@ def test_every_picture_says_in_words_what_it_shows(page):
     )
 
 
-def test_the_slider_has_every_sheet(page, sampled_run):
+def test_the_slider_shows_every_sheet(page, sampled_run):
     sheets = re.search(r"const sheets = (\[.*\]);", (sampled_run / "report.html").read_text())
     assert [step for step, *_ in json.loads(sheets[1])] == ["2", "4", "6"]
     assert page.all("input")[0]["max"] == "2"
 
 
-def test_scores_against_the_truth_stand_beside_identity_and_chance(sampled_run, domains):
+def test_scores_with_true_pairs_are_compared_with_identity_and_chance(sampled_run, domains):
     with pytest.raises(SystemExit) as end:
         main(["evaluate", str(sampled_run), "--pairs-a", str(domains[0]), "--pairs-b", str(domains[1])])
     assert end.value.code == 0
     scores = json.loads((sampled_run / "evaluation.json").read_text())
-    text = read(write_report(sampled_run)).text
+    # The evaluation writes the report again.
+    text = read(sampled_run / "report.html").text
     assert "identity" in text
     assert f"{scores['b_to_a']['identity_ssim']:.3f}" in text
 
 
-def test_scores_of_a_state_that_is_no_longer_the_runs_are_not_shown(sampled_run, tmp_path):
+def test_scores_of_an_earlier_checkpoint_are_not_shown(sampled_run, tmp_path):
     run = shutil.copytree(sampled_run, tmp_path / "run")
     step = json.loads((run / "best" / "progress.json").read_text())["step"]
     evaluation = {"step": step, "verdict": {**json.loads((run / "verdict.json").read_text()), "because": "Pairs."}}
@@ -101,7 +103,7 @@ def test_scores_of_a_state_that_is_no_longer_the_runs_are_not_shown(sampled_run,
     assert read_verdict(RunFolder(run))["reason"] == "Pairs."
     (run / "evaluation.json").write_text(json.dumps({**evaluation, "step": step - 1}))
     assert read_evaluation(RunFolder(run)) is None
-    (run / "evaluation.json").write_text("{}")  # Of a version that did not say of which step.
+    (run / "evaluation.json").write_text("{}")  # By a version that did not record the step.
     assert read_evaluation(RunFolder(run)) is None
     assert read_verdict(RunFolder(run))["reason"] != "Pairs."
 
@@ -120,19 +122,19 @@ def test_while_it_trains_there_is_a_report_without_a_verdict(sampled_run, tmp_pa
     shutil.rmtree(run / "best")
     page = read(write_report(run))  # Before the first checkpoint.
     assert "A → B → A" not in page.text
-    assert "While it trained" in page.text
+    assert "During training" in page.text
 
 
-def test_images_that_are_gone_are_said_to_be(domains, tmp_path):
+def test_missing_images_are_reported(domains, tmp_path):
     a, b = (shutil.copytree(folder, tmp_path / folder.name) for folder in domains)
     train(a, b, out=tmp_path / "run", image_size=32, steps=1, settings=SMALL)
     shutil.rmtree(a)
     page = read(write_report(tmp_path / "run"))
     assert "The images are not shown" in page.text
-    assert "While it trained" in page.text
+    assert "During training" in page.text
 
 
-def test_what_comes_from_files_is_escaped(tmp_path):
+def test_text_from_files_is_escaped(tmp_path):
     a = write_images(tmp_path / "a", 4, 1)
     (a / "000.png").rename(a / "<img src=x onerror=alert(1)>.png")
     (a / "001.png").write_bytes(b"broken")
@@ -143,7 +145,7 @@ def test_what_comes_from_files_is_escaped(tmp_path):
     html = (tmp_path / "run" / "report.html").read_text()
     assert "<img src=x" not in html
     assert "&lt;img src=x" in html
-    assert "1 skipped" in html
+    assert "1 skipped file" in html
     assert "001.png is not a readable image" in html
 
 
@@ -152,7 +154,7 @@ def test_there_is_no_report_without_a_run(tmp_path):
         write_report(tmp_path)
 
 
-def test_runs_lie_side_by_side(sampled_run, domains, tmp_path):
+def test_a_comparison_shows_runs_side_by_side(sampled_run, domains, tmp_path):
     other = tmp_path / "other"
     train(*domains, out=other, image_size=32, steps=3, seed=4, settings=(*SMALL, "objective.gamma=7.0"))
     page = read(write_comparison([sampled_run, other], tmp_path / "pages" / "compare.html"))
@@ -183,9 +185,9 @@ def test_alarms_are_in_the_report(sampled_run, tmp_path):
     run = shutil.copytree(sampled_run, tmp_path / "run")
     scores = RunFolder(run).scores
     lines = [json.loads(line) for line in scores.read_text().splitlines()]
-    lines[0]["alarms"] = ["A to B makes nearly the same image of everything."]
+    lines[0]["alarms"] = ["A to B generates nearly the same image for every input."]
     scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert "Warned while it trained: A to B makes nearly" in read(write_report(run)).text
+    assert "Warning during training: A to B generates nearly" in read(write_report(run)).text
 
 
 def test_a_curve_of_one_point_is_not_drawn():
@@ -193,23 +195,49 @@ def test_a_curve_of_one_point_is_not_drawn():
     assert "currentColor" in curves({"two": ([1, 2], [2.0, 3.0])}, "label")
 
 
-def test_a_way_back_that_is_not_trained_is_not_shown(domains, tmp_path):
+def test_round_trips_that_are_not_trained_are_not_shown(domains, tmp_path):
     train(*domains, out=tmp_path / "run", preset="gan", image_size=32, steps=2, settings=SMALL)
     text = read(write_report(tmp_path / "run")).text
     assert "A → B" in text
     assert "A → B → A" not in text
-    assert "round trips" not in text.partition("While it trained")[0]
-    assert "Least lost" not in text
+    assert "round trips" not in text.partition("During training")[0]
+    assert "Best" not in text
 
 
-def test_names_in_a_legend_are_no_formulas():
+def test_names_in_a_legend_are_not_read_as_formulas():
     svg = curves({r"_a$\frac$": ([1, 2], [2.0, 3.0])}, "label")
     assert r"_a$\frac$" in svg
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (100, 7)])
-def test_places_are_spread_from_first_to_last(count, wanted):
-    places = spread(count, wanted)
-    assert len(places) == min(count, wanted)
-    assert places == sorted(set(places))
-    assert not places or (places[0], places[-1]) == (0, count - 1)
+def test_positions_are_evenly_spaced_from_first_to_last(count, wanted):
+    positions = spread(count, wanted)
+    assert len(positions) == min(count, wanted)
+    assert positions == sorted(set(positions))
+    assert not positions or (positions[0], positions[-1]) == (0, count - 1)
+
+
+def test_an_evaluation_by_version_0_1_0_is_still_shown():
+    pairs = {f"{prefix}top_1": 0.5 for prefix in ("", "identity_", "chance_")}
+    rows = score_rows({"paired": True, "a_to_b": {**pairs, "diversity": 0.9}})
+    assert rows == [
+        ["", "direction", "run", "identity", "chance"],
+        ["top-1 (higher is better)", "A to B", "0.500", "0.500", "0.500"],
+        ["diversity (best at 1)", "A to B", "0.900", "-", "-"],
+    ]
+
+
+def test_values_of_a_metric_that_is_not_registered_here_are_shown():
+    value = {"metric": "mine", "key": "mine", "label": "my value", "better": "lower", "ideal": 0.0}
+    rows = score_rows({"paired": False, "values": [value], "b_to_a": {"mine": 2.0}})
+    assert rows == [["", "direction", "run"], ["my value (lower is better)", "B to A", "2.000"]]
+
+
+def test_the_agreement_of_reference_runs_is_in_the_report(sampled_run, tmp_path):
+    run = shutil.copytree(sampled_run, tmp_path / "run")
+    verdict = json.loads((run / "verdict.json").read_text())
+    agreement = {"runs": 2, "share": 0.75, "symmetry": "mirrored left to right", "share_under_symmetry": 0.5}
+    (run / "verdict.json").write_text(json.dumps({**verdict, "agreement": agreement}))
+    (run / "evaluation.json").unlink(missing_ok=True)
+    text = " ".join(read(write_report(run)).text.split())
+    assert "Agreement with 2 reference runs: 0.75; 0.50 mirrored left to right." in text
