@@ -4,40 +4,40 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-fast check format results bench docs clean
 
-demo: $(VENV)/.installed  ## Draw two domains, train for two and a half minutes, score, write a contact sheet
+demo: $(VENV)/.installed  ## Draw two domains, train for 2.5 minutes, score the run, write a contact sheet
 	$(BIN)/discogan demo --out runs/demo
 
-test: check  ## Everything: formatter, linter, types, layers, all tests
+test: check  ## Run all checks and all tests
 	$(BIN)/python -m pytest
 
-test-fast: $(VENV)/.installed  ## The tests that take seconds
+test-fast: $(VENV)/.installed  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-check: $(VENV)/.installed  ## Formatter, linter, strict types, import layers
+check: $(VENV)/.installed  ## Check formatting, lint, types and import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-format: $(VENV)/.installed  ## Rewrite the sources as the formatter and linter want them
+format: $(VENV)/.installed  ## Format the sources and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed  ## How fast it is, beside a plain restatement and the processor's peak; about ten minutes alone on the machine
+bench: $(VENV)/.installed  ## Measure the speed against a plain implementation and the processor's peak; ten minutes on an idle machine
 	$(BIN)/python benchmarks/speed.py
 
 STUDIES := discovery generators penalty verdict seeds_tried anchors small_data
-results: $(VENV)/.installed  ## The studies of docs/results.md, in hours: make results DATA=FOLDER
+results: $(VENV)/.installed  ## Run the studies of docs/results.md (hours): make results DATA=FOLDER
 	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
 
-docs: $(VENV)/.installed  ## The site, into build/site; a warning is an error
+docs: $(VENV)/.installed  ## Build the site into build/site; a warning is an error
 	$(BIN)/python -c "from discogan.cli import app; open('docs/cli.md', 'w').write(app.generate_docs())"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-# An existing environment is kept; one that failed to install is made anew.
+# An existing environment is kept; one whose installation failed is created again.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]" --config-settings editable_mode=compat

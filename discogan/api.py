@@ -52,7 +52,7 @@ def train(
     image_size
         32, 64, 128 or 256 pixels.
     steps, minutes
-        The budget, in place of the preset's.
+        The budget; it replaces the preset's.
     seed
         The same seed and settings give the same run.
     seeds_tried

@@ -1,4 +1,4 @@
-"""The networks of one run as one module, and the round trips that every objective is written in."""
+"""The networks of one run as one module, and the round trips from which every objective computes its losses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from discogan.registry import DISCRIMINATORS, GENERATORS
 class RoundTrips:
     """A batch of both domains with its translations and round trips, each computed when first used.
 
-    ``real_a`` -> ``fake_b`` -> ``reconstructed_a`` and ``real_b`` -> ``fake_a`` -> ``reconstructed_b``;
-    all float (N, C, H, W). An objective pays only for the passes it uses. With ``differentiable``
-    False no graph is kept: a step that trains the discriminators alone needs none.
+    ``real_a`` -> ``fake_b`` -> ``reconstructed_a`` and ``real_b`` -> ``fake_a`` -> ``reconstructed_b``, all float
+    (N, C, H, W). Passes that an objective does not use cost nothing. If ``differentiable`` is False, no graph is kept,
+    because a step that only trains the discriminators needs none.
     """
 
     def __init__(self, model: TranslationModel, real_a: Tensor, real_b: Tensor, differentiable: bool = True) -> None:
@@ -58,7 +58,7 @@ class RoundTrips:
 class TranslationModel(nn.Module):
     """Two generators and two discriminators; ``discriminator_a`` takes images of domain A.
 
-    ``directions`` and ``round_trip_directions`` are those that training covers (both, unless a run says otherwise).
+    ``directions`` and ``round_trip_directions`` are the directions that training covers, both by default.
     """
 
     def __init__(
@@ -105,7 +105,10 @@ class TranslationModel(nn.Module):
         return _precise(self.discriminator_b(images))
 
     def translate(self, images: Tensor, direction: str) -> Tensor:
-        """Apply one generator to float images (N, C, H, W) in the model's pixel range; raises ``ConfigError``."""
+        """Apply one generator to float images (N, C, H, W) in the model's pixel range.
+
+        Raises ``ConfigError`` if the direction is neither a_to_b nor b_to_a.
+        """
         translated: Tensor = self.generator(check_direction(direction))(images)
         return translated
 
@@ -143,7 +146,7 @@ def build_model(config: Config, shapes: tuple[Shape, Shape] | None = None) -> Tr
 
 @contextlib.contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, then every module back into the mode it had."""
+    """Put a network into evaluation mode, and restore the mode of every module afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -160,9 +163,9 @@ def averaged_copy(generators: nn.ModuleDict) -> nn.ModuleDict:
 
 @torch.no_grad()
 def update_average(average: nn.ModuleDict, live: nn.ModuleDict, decay: float, step: int) -> None:
-    """Move the average towards the live generators, faster in the first steps (``decay`` at most (1+t)/(10+t)).
+    """Move the average towards the live generators. In step t the decay is at most (1 + t) / (10 + t).
 
-    Norm statistics are averaged like the weights they belong to.
+    Statistics of norm layers are averaged too.
     """
     weight = 1 - min(decay, (1 + step) / (10 + step))
     averaged = [value for value in average.state_dict().values() if value.is_floating_point()]

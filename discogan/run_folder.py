@@ -71,7 +71,7 @@ class RunDescription:
     threads: int
     """CPU threads, which decide the last bits of the results."""
     imports: tuple[str, ...] = ()
-    """Absolute paths of the user's own files that --import loaded."""
+    """Absolute paths of the files that --import loaded."""
 
     def to_dict(self) -> Table:
         """Plain values for JSON; ``from_dict`` is the inverse."""
@@ -232,8 +232,8 @@ def _read_config(folder: Path) -> Table:
         table: Table = json.loads((folder / "config.json").read_text("utf-8"))
     except FileNotFoundError as error:
         inner = next(folder.glob("*/config.json"), None)
-        cure = f"There is one at {inner.parent}." if inner else f"Start one with discogan train A B --out {folder}."
-        raise RunError(f"There is no run at {folder} (no config.json). {cure}") from error
+        advice = f"There is one at {inner.parent}." if inner else f"Start one with discogan train A B --out {folder}."
+        raise RunError(f"There is no run at {folder} (no config.json). {advice}") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{folder / 'config.json'} cannot be read ({error}). Restore the file.") from error
     return table
@@ -243,20 +243,22 @@ def _read_config(folder: Path) -> Table:
 
 
 def reference_checkpoints(run: Path, seed: int) -> list[Path]:
-    """Return the newest checkpoints of a run's other seeds, without those that were eliminated early.
+    """Return the newest checkpoints of a run's other seeds, without the runs that were eliminated early.
 
-    A run that was stopped early has learned too little to agree with anything.
+    A run that was stopped early has learned too little to agree with anything, and a run that diverged in the first
+    round has no score.
     """
     folder = RunFolder(run)
-    checkpoints = [folder.seed_run(other).last_checkpoint() for other in _scored_seeds(folder) if other != seed]
-    steps = {path: read_progress(path).step for path in checkpoints if path is not None}
+    if not folder.plan.exists():
+        return []
+    rounds = json.loads(folder.plan.read_text("utf-8"))["rounds"]
+    scored_seeds = sorted(int(name) for name in rounds[0]) if rounds else []
+    steps: dict[Path, int] = {}
+    for scored_seed in scored_seeds:
+        checkpoint = folder.seed_run(scored_seed).last_checkpoint()
+        if scored_seed != seed and checkpoint is not None:
+            steps[checkpoint] = read_progress(checkpoint).step
     return [path for path, step in steps.items() if step >= MIN_REFERENCE_PROGRESS * max(steps.values())]
-
-
-def _scored_seeds(folder: RunFolder) -> list[int]:
-    """Return the seeds with a score in the first round; a run that diverged in it has none."""
-    rounds = json.loads(folder.plan.read_text("utf-8"))["rounds"] if folder.plan.exists() else []
-    return sorted(int(seed) for seed in rounds[0]) if rounds else []
 
 
 # Logs ---------------------------------------------------------------------------------------------
@@ -401,7 +403,7 @@ RENAMED_KEYS = {
     "a_to_b_judged": "a_to_b_discriminator_accuracy",
     "b_to_a_judged": "b_to_a_discriminator_accuracy",
 }
-"""Keys of verdict.json, evaluation.json and scores.jsonl that version 0.1.0 called otherwise."""
+"""Keys that verdict.json, evaluation.json and scores.jsonl had in version 0.1.0, and their present names."""
 
 
 def _with_current_keys(table: Table) -> Table:

@@ -1,9 +1,9 @@
-"""Whether a relation was found, judged without true pairs: metrics, one unsupervised score, and a verdict.
+"""The verdict: whether training found a relation, from metrics that need no true pairs.
 
-No loss tells a true relation from an arbitrary one: both produce images that look like the other domain's and can be
-translated back. One useful signal is reproducibility. If the relation is in the data, a run with another seed finds it
-again; an arbitrary mapping differs from seed to seed. So the verdict uses the agreement of independent runs, and four
-metrics of the run itself that reveal a failure. ``docs/results-verdict.md`` reports how it correlates with the truth.
+No training loss identifies the correct relation, because an arbitrary mapping can have the same losses. One useful
+signal is reproducibility. If the relation is in the data, a run with another seed finds it again; an arbitrary mapping
+differs from seed to seed. So the verdict uses the agreement of independent runs, and metrics of the run itself that
+reveal a failure. ``docs/results-verdict.md`` reports how it correlates with the truth.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ COPY_CHANGE = 0.05
 MIN_AGREEMENT = 0.5
 """Share of images that independent runs must translate in the same way to confirm a relation."""
 MIN_SYMMETRY_GAIN = 0.1
-"""By how much a symmetry must raise the agreement to count as a difference: some images are symmetric."""
+"""By how much a symmetry must raise the agreement to count, because some images are symmetric."""
 GOOD_SCORE = 0.5
 """Unsupervised score from which the translations count as images of the other domain."""
 MIN_REFERENCE_SCORE = 0.4
-"""Unsupervised score below which a run confirms nothing: untrained runs agree too."""
+"""Unsupervised score below which a run confirms nothing, because untrained runs agree too."""
 MIN_TOP_1_GAIN = 0.1
 """By how much top-1 must exceed that of the untranslated input, or chance, to confirm a relation with true pairs."""
 MIN_STANDARD_ERRORS = 2.0
-"""Standard errors by which true pairs must differ from the input to count: a few pairs prove little."""
+"""Standard errors by which true pairs must differ from the input to count, because a few pairs prove little."""
 PROBE_IMAGES = 128
 """Images of each domain that the metrics use."""
 THUMBNAIL_PIXELS = 16
@@ -56,8 +56,10 @@ class DirectionMetrics:
     """Metrics of one direction, measured on training images."""
 
     round_trip: float | None
-    """Mean L1 between an image and its round trip, divided by that between two images of the domain: 0 is perfect, 1
-    is no relation; ``None`` if the reverse direction is not trained."""
+    """Mean L1 between an image and its round trip, divided by that between two images of the domain.
+
+    0 is perfect, 1 is no relation; ``None`` if the reverse direction is not trained.
+    """
     diversity: float
     """Mean distance between two translations divided by that between two real images: 0 is collapsed, 1 is ideal."""
     distribution: float
@@ -76,16 +78,16 @@ class DirectionMetrics:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far independent runs translate the same images in the same way: means over runs and directions."""
+    """Shares of the images that independent runs translate in the same way, as means over runs and directions."""
 
     runs: int
     """Reference runs compared with."""
     share: float
-    """Share of the images, as in ``metrics.agreement``; chance is one over the number of images."""
+    """Share without any symmetry, as in ``metrics.agreement``; chance is one over the number of images."""
     symmetry: str
     """The image symmetry under which they agree most."""
     share_under_symmetry: float
-    """Share of the images after that symmetry is applied."""
+    """Share after that symmetry is applied."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Verdict:
 class Probe:
     """The images of both domains that the metrics use: at most ``PROBE_IMAGES`` each, the same for every run.
 
-    ``directions`` and ``round_trip_directions`` are those that the run trains; nothing else is measured.
+    Only ``directions`` and ``round_trip_directions``, the directions that the run trains, are measured.
     """
 
     def __init__(
@@ -154,9 +156,11 @@ class Probe:
     ) -> DirectionMetrics:
         original, real = self.small[direction], self.small[opposite(direction)]
         unrelated = round_trip(original.roll(1, 0), original)["round_trip_l1"] or 1.0
-        lost = None if reconstructed is None else round_trip(reconstructed, original)["round_trip_l1"] / unrelated
+        reconstruction = None
+        if reconstructed is not None:
+            reconstruction = round_trip(reconstructed, original)["round_trip_l1"] / unrelated
         return DirectionMetrics(
-            round_trip=lost,
+            round_trip=reconstruction,
             diversity=diversity(translated, real)["diversity"],
             distribution=_distribution(translated, real),
             change=round_trip(translated, original)["round_trip_l1"] / unrelated,
@@ -192,18 +196,19 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
     for direction in probe.directions:
         translated = _thumbnails(model.translate_pixels(anchors[direction], direction)).flatten(1)
         partners = _thumbnails(anchors[opposite(direction)]).flatten(1)
-        others = probe.small[opposite(direction)].flatten(1)
+        candidates = probe.small[opposite(direction)].flatten(1)
         # Anchors are usually training images, so a partner can be one of the probe's; it does not compete with itself.
-        is_partner = _distances(partners, others) == 0
-        nearest = _distances(translated, others).masked_fill(is_partner, float("inf")).min(1).values
+        is_partner = _distances(partners, candidates) == 0
+        nearest = _distances(translated, candidates).masked_fill(is_partner, float("inf")).min(1).values
         shares[direction] = ((translated - partners).norm(dim=1) < nearest).float().mean().item()
     return replace(verdict, held_out_anchors=len(a), anchors_found=shares)
 
 
 def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
-    """Let true pairs override the verdict: worse than the untranslated input is unstable, far better is found.
+    """Let true pairs override the verdict.
 
-    ``scores`` are those of ``evaluate``. Either needs a difference of ``MIN_STANDARD_ERRORS``.
+    A run that is worse than the untranslated input is unstable; one that is far better is found. Either needs a
+    difference of ``MIN_STANDARD_ERRORS``. ``scores`` is the result of ``evaluate``.
     """
     if verdict.label in ("unstable", "collapsed", "copies its input"):
         return verdict
@@ -224,13 +229,16 @@ def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
 
 
 def _top_1_gain(scores: Mapping[str, float], count: int) -> tuple[float, float]:
-    """Return how far top-1 exceeds that of the input or chance, and the standard error of the difference.
+    """Return the difference between top-1 and that of the input or chance, and the difference's standard error.
 
     One hit and one miss are added to each share (Agresti and Caffo 2000), so that two hits of two prove little.
     """
-    shares = scores["top_1"], max(scores["identity_top_1"], scores["chance_top_1"])
-    adjusted = [(share * count + 1) / (count + 2) for share in shares]
-    return shares[0] - shares[1], sum(share * (1 - share) / (count + 2) for share in adjusted) ** 0.5
+    share, baseline = scores["top_1"], max(scores["identity_top_1"], scores["chance_top_1"])
+    variance = 0.0
+    for value in (share, baseline):
+        adjusted = (value * count + 1) / (count + 2)
+        variance += adjusted * (1 - adjusted) / (count + 2)
+    return share - baseline, variance**0.5
 
 
 def measure_agreement(thumbnails: Thumbnails, references: Sequence[Thumbnails]) -> Agreement | None:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from discogan import api, training
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
-from discogan.run_folder import RunFolder, read_progress, read_records
+from discogan.run_folder import RunDescription, RunFolder, read_progress, read_records
 from discogan.training import Observer, resume
 from discogan.training.data import prepare_data
 from discogan.training.signals import catch_signals
@@ -25,13 +25,14 @@ def fit(domains, out, *settings, steps=7, **options):
 
 
 def new_trainer(domains, folder, *settings, preset="modern"):
-    """A trainer at step 0 in a run folder of its own."""
+    """A trainer at step 0 of a new run in ``folder``."""
     config = api.resolve_config(
         *domains, preset=preset, image_size=32, steps=20, minutes=None, seed=0, settings=(*SMALL, *settings)
     )
+    data = prepare_data(config, Observer())
     run = RunFolder(folder)
-    run.create({"config": config.to_dict()})
-    return Trainer(config, run, prepare_data(config, Observer()), Observer())
+    run.create(RunDescription.from_dict({"config": config.to_dict(), "data": {}, "versions": {}, "threads": 1}))
+    return Trainer(config, run, data, Observer())
 
 
 def weights(run):
@@ -44,11 +45,10 @@ def weights(run):
     }
 
 
-def assert_equal_weights(one, other):
-    first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    differing = [name for name in first if not torch.equal(first[name], second[name])]
-    assert differing == []
+def assert_equal_weights(run, expected_run):
+    actual, expected = weights(run), weights(expected_run)
+    assert actual.keys() == expected.keys()
+    assert [name for name in actual if not torch.equal(actual[name], expected[name])] == []
 
 
 class StopAt(Observer):
@@ -62,7 +62,7 @@ class StopAt(Observer):
             os.kill(os.getpid(), self.number)
 
 
-def test_a_run_leaves_what_the_run_folder_promises(small_run):
+def test_a_finished_run_has_the_documented_files(small_run):
     names = {path.name for path in small_run.iterdir()} - {".lock", "evaluation.json"}
     assert names == {
         *("config.json", "metrics.jsonl", "scores.jsonl", "samples"),
@@ -83,7 +83,7 @@ def test_a_run_leaves_what_the_run_folder_promises(small_run):
     assert {"adversarial_a", "penalty_b", "reconstruction_a", "images_per_second"} <= records[0].keys()
 
 
-def test_the_same_seed_gives_the_same_run_and_another_does_not(domains, small_run, tmp_path):
+def test_equal_seeds_give_equal_runs_and_different_seeds_do_not(domains, small_run, tmp_path):
     fit(domains, tmp_path / "same")
     assert_equal_weights(small_run, tmp_path / "same")
     fit(domains, tmp_path / "other", seed=1)
@@ -105,7 +105,7 @@ OBJECTIVES = {
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_stopping_and_resuming_changes_nothing(domains, tmp_path, name):
     """Weights, averages, optimisers, schedule, random state, data order and buffers, bit for bit."""
-    # A part given under another name starts from its own options, so the small sizes are given again.
+    # Another name of an option group resets its options, so the small sizes are set again.
     settings = (*OBJECTIVES[name], *(("generator.width=4",) if name == "patch" else ()))
     fit(domains, tmp_path / "whole", *settings, steps=11)
     outcome = fit(domains, tmp_path / "parts", *settings, steps=11, observer=StopAt(4))
@@ -113,15 +113,15 @@ def test_stopping_and_resuming_changes_nothing(domains, tmp_path, name):
     outcome = resume(tmp_path / "parts", observer=StopAt(5, signal.SIGTERM))
     assert (outcome.ended, outcome.step, outcome.signal) == ("interrupted", 5, signal.SIGTERM)
     assert resume(tmp_path / "parts").step == 11
-    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    assert_equal_weights(tmp_path / "parts", tmp_path / "whole")
 
 
-def test_a_disk_that_is_full_at_the_end_costs_no_step(domains, tmp_path, monkeypatch):
-    def full(*_):
+def test_a_full_disk_at_the_end_loses_no_step(domains, tmp_path, monkeypatch):
+    def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("discogan.training.trainer.draw_sheet", full)
+        patched.setattr("discogan.training.samples.draw_sheet", fail)
         with pytest.raises(OSError, match="No space"):
             fit(domains, tmp_path / "run", "training.sample_every_steps=100", steps=5)
     assert RunFolder(tmp_path / "run").last_checkpoint().name == "step-000005"
@@ -132,7 +132,7 @@ def test_resuming_is_exact_with_the_default_preset_and_two_threads(domains, tmp_
     for name, steps in (("whole", 8), ("parts", 5)):
         api.train(*domains, out=tmp_path / name, image_size=32, steps=steps, settings=settings)
     resume(tmp_path / "parts", steps=8)
-    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    assert_equal_weights(tmp_path / "parts", tmp_path / "whole")
 
 
 def test_a_longer_budget_continues_the_same_run(domains, small_run, tmp_path):
@@ -141,11 +141,11 @@ def test_a_longer_budget_continues_the_same_run(domains, small_run, tmp_path):
     assert_equal_weights(small_run, tmp_path / "run")
 
 
-def test_training_options_can_be_changed_and_stay_changed(domains, tmp_path):
+def test_changed_training_options_are_kept(domains, tmp_path):
     fit(domains, tmp_path / "run", steps=4)
     resume(tmp_path / "run", steps=6, settings=["training.learning_rate=1e-9"])
-    training_options = RunFolder(tmp_path / "run").describe()["config"]["training"]
-    assert (training_options["steps"], training_options["learning_rate"]) == (6, 1e-9)
+    options = RunFolder(tmp_path / "run").describe().config.training
+    assert (options.steps, options.learning_rate) == (6, 1e-9)
     before = weights(tmp_path / "run")["discriminator_a.judge.weight"]
     resume(tmp_path / "run", steps=8)
     torch.testing.assert_close(weights(tmp_path / "run")["discriminator_a.judge.weight"], before, rtol=0, atol=1e-7)
@@ -153,7 +153,7 @@ def test_training_options_can_be_changed_and_stay_changed(domains, tmp_path):
         resume(tmp_path / "run", settings=["objective.gamma=1"])
 
 
-def test_the_learning_rate_falls_with_the_step_alone(domains, tmp_path):
+def test_the_learning_rate_depends_on_the_step_only(domains, tmp_path):
     trainer = new_trainer(domains, tmp_path / "run", "training.decay_steps=3", "training.learning_rate=0.01")
     rates = []
     for step in (0, 3, 9):
@@ -169,7 +169,7 @@ def test_resuming_a_finished_run_changes_nothing(domains, tmp_path):
     assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
 
 
-def test_metrics_hold_each_step_once_after_a_kill(domains, tmp_path):
+def test_metrics_contain_each_step_once_after_a_kill(domains, tmp_path):
     fit(domains, tmp_path / "run", steps=4)
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6}\n{"step": 8, "adv')
@@ -177,7 +177,7 @@ def test_metrics_hold_each_step_once_after_a_kill(domains, tmp_path):
     assert [record["step"] for record in read_records(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
 
 
-def test_a_time_budget_ends_the_run_and_counts_earlier_sittings(domains, tmp_path):
+def test_a_time_budget_ends_the_run_and_counts_earlier_sessions(domains, tmp_path):
     outcome = api.train(*domains, out=tmp_path / "run", image_size=32, minutes=0.02, settings=SMALL)
     first = read_progress(RunFolder(tmp_path / "run").last_checkpoint())
     assert outcome.ended == "budget"
@@ -191,7 +191,7 @@ def test_a_time_budget_ends_the_run_and_counts_earlier_sittings(domains, tmp_pat
 def test_reports_reach_the_observer(domains, tmp_path):
     reports, skipped = [], []
 
-    class Watching(Observer):
+    class Recorder(Observer):
         def on_step(self, report):
             reports.append(report)
 
@@ -200,7 +200,7 @@ def test_reports_reach_the_observer(domains, tmp_path):
 
     broken = write_images(tmp_path / "a", 30, 7)
     (broken / "003.png").write_bytes(b"broken")
-    fit((broken, domains[1]), tmp_path / "run", observer=Watching())
+    fit((broken, domains[1]), tmp_path / "run", observer=Recorder())
     assert [report.step for report in reports] == list(range(1, 8))
     assert [report.images_seen for report in reports] == [4 * step for step in range(1, 8)]
     assert reports[-1].fraction == 1.0
@@ -208,8 +208,8 @@ def test_reports_reach_the_observer(domains, tmp_path):
     assert skipped == [("a", 1)]
 
 
-class Poisoned(Observer):
-    """Makes a weight infinite after some steps."""
+class NanWeights(Observer):
+    """Sets a layer's weights to NaN after a step."""
 
     def __init__(self, trainer, step):
         self.trainer, self.step = trainer, step
@@ -220,9 +220,9 @@ class Poisoned(Observer):
                 self.trainer.model.generator_ab.encoder[0].weight.fill_(float("nan"))
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
+def test_a_nonfinite_loss_stops_training_and_names_step_and_loss(domains, tmp_path):
     trainer = new_trainer(domains, tmp_path / "run", "training.log_every_steps=4")
-    trainer.observer = Poisoned(trainer, 4)
+    trainer.observer = NanWeights(trainer, 4)
     with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5 .*step-000003") as error:
         trainer.fit()
     assert (error.value.step, error.value.term) == (5, "discriminator_b")
@@ -230,49 +230,49 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term(domains, tmp_path):
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values() if value.is_floating_point())
 
 
-def test_broken_weights_never_become_a_checkpoint(domains, tmp_path):
-    """Step 6 is due for a checkpoint, and its losses were computed before its weights broke."""
+def test_nonfinite_weights_never_become_a_checkpoint(domains, tmp_path):
+    """A checkpoint is due at step 6, whose losses are still finite."""
     trainer = new_trainer(domains, tmp_path / "run", "training.log_every_steps=100")
-    step = trainer.train_step
+    train_step = trainer.train_step
 
-    def breaking(number):
-        terms = step(number)
-        if number == 5:
+    def train_and_break_weights(step):
+        terms = train_step(step)
+        if step == 5:
             with torch.no_grad():
                 trainer.model.discriminator_b.judge.weight.fill_(float("inf"))
         return terms
 
-    trainer.train_step = breaking
+    trainer.train_step = train_and_break_weights
     with pytest.raises(DivergedError, match="weights of discriminator_b became NaN or infinite at step 6"):
         trainer.fit()
     assert trainer.run.last_checkpoint().name == "step-000003"
 
 
-def test_out_of_memory_is_said(domains, tmp_path, monkeypatch):
+def test_running_out_of_memory_raises_memory_error(domains, tmp_path, monkeypatch):
     trainer = new_trainer(domains, tmp_path / "run")
 
-    def greedy(_):
+    def run_out_of_memory(_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
-    monkeypatch.setattr(trainer, "train_step", greedy)
+    monkeypatch.setattr(trainer, "train_step", run_out_of_memory)
     with pytest.raises(MemoryError, match="CUDA out of memory"):
         trainer.fit()
 
 
-def test_a_run_may_not_lie_among_its_images(domains, tmp_path):
-    own = write_images(tmp_path / "a", 5, 3)
-    with pytest.raises(ConfigError, match="among the images"):
-        fit((own, domains[1]), own / "run", steps=1)
-    assert not (own / "run").exists()
+def test_a_run_inside_its_image_folder_is_refused(domains, tmp_path):
+    images = write_images(tmp_path / "a", 5, 3)
+    with pytest.raises(ConfigError, match=r"is inside the image folder .* Choose an --out outside of it"):
+        fit((images, domains[1]), images / "run", steps=1)
+    assert not (images / "run").exists()
 
 
 def test_only_one_process_trains_a_run(domains, tmp_path):
     fit(domains, tmp_path / "run", steps=1)
-    with RunFolder(tmp_path / "run").locked(), pytest.raises(RunError, match="another process"):
+    with RunFolder(tmp_path / "run").locked(), pytest.raises(RunError, match="Another process"):
         resume(tmp_path / "run")
 
 
-def test_mistakes_are_explained_before_anything_is_made(domains, tmp_path):
+def test_mistakes_are_explained_before_anything_is_written(domains, tmp_path):
     run = tmp_path / "run"
     with pytest.raises(DataError, match="the same folder"):
         fit((domains[0], domains[0]), run)
@@ -285,24 +285,24 @@ def test_mistakes_are_explained_before_anything_is_made(domains, tmp_path):
     assert not run.exists()
 
 
-def test_a_folder_that_holds_a_run_is_left_alone(domains, small_run):
-    with pytest.raises(RunError, match="already holds a run; go on with --resume"):
+def test_a_folder_that_holds_a_run_is_not_overwritten(domains, small_run):
+    with pytest.raises(RunError, match="already holds a run. Continue it with --resume"):
         fit(domains, small_run)
 
 
-def test_moved_images_are_found_when_their_place_is_given(domains, tmp_path):
-    own = write_images(tmp_path / "a", 5, 3)
-    fit((own, domains[1]), tmp_path / "run", steps=2)
-    own.rename(tmp_path / "moved")
+def test_moved_images_are_found_with_their_new_folder(domains, tmp_path):
+    images = write_images(tmp_path / "a", 5, 3)
+    fit((images, domains[1]), tmp_path / "run", steps=2)
+    images.rename(tmp_path / "moved")
     with pytest.raises(DataError, match="There is no folder"):
         resume(tmp_path / "run", steps=3)
     assert resume(tmp_path / "run", steps=3, settings=[f"source.a={tmp_path / 'moved'}"]).step == 3
 
 
 def test_changed_images_stop_a_resume(domains, tmp_path):
-    own = write_images(tmp_path / "a", 5, 3)
-    fit((own, domains[1]), tmp_path / "run", steps=2)
-    write_images(own, 6, 4)
+    images = write_images(tmp_path / "a", 5, 3)
+    fit((images, domains[1]), tmp_path / "run", steps=2)
+    write_images(images, 6, 4)
     with pytest.raises(RunError, match="images of domain A have changed"):
         resume(tmp_path / "run", steps=4)
 
@@ -313,21 +313,21 @@ def test_a_run_needs_a_budget(domains):
         training.train(replace(config, training=replace(config.training, steps=None)), "unused")
 
 
-def test_grey_domains_beside_colour(domains, tmp_path):
+def test_a_grey_domain_and_a_colour_domain(domains, tmp_path):
     fit(domains, tmp_path / "run", "data.channels_a=1", "data.fit=pad", steps=2)
     translated = api.load(tmp_path / "run").translate(np.zeros((40, 60, 3), np.uint8), "b_to_a")
     assert (translated.mode, translated.size) == ("L", (32, 32))
 
 
-def test_names_of_files_have_no_influence_beyond_their_order(domains, tmp_path):
-    """Renaming B so that no name matches A's leaves the run as it was: pairs by name cannot be used."""
+def test_file_names_matter_only_by_their_order(domains, tmp_path):
+    """Renaming B so that no name matches A does not change the run, so training cannot use pairs of equal names."""
     renamed = tmp_path / "b"
     renamed.mkdir()
     for path in domains[1].iterdir():
         (renamed / f"photo-{path.name}").write_bytes(path.read_bytes())
-    for name, b in (("one", domains[1]), ("two", renamed)):
+    for name, b in (("original", domains[1]), ("renamed", renamed)):
         fit((domains[0], b), tmp_path / name, steps=3)
-    assert_equal_weights(tmp_path / "one", tmp_path / "two")
+    assert_equal_weights(tmp_path / "original", tmp_path / "renamed")
 
 
 def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_path):
@@ -338,14 +338,14 @@ def test_frozen_discriminators_get_no_gradient_in_a_generator_step(domains, tmp_
     assert all(parameter.requires_grad for parameter in trainer.learner.discriminators.parameters())
 
 
-def test_outside_the_main_thread_signals_are_left_alone():
+def test_signals_are_not_caught_outside_the_main_thread():
     caught = []
 
-    def inside():
+    def catch_in_thread():
         with catch_signals() as signals:
             caught.append(signals)
 
-    thread = threading.Thread(target=inside)
+    thread = threading.Thread(target=catch_in_thread)
     thread.start()
     thread.join()
     assert caught == [[]]

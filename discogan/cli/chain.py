@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from discogan.cli.console import say
-from discogan.cli.parameters import Device
-from discogan.directions import DIRECTIONS
-
-SHOWN = 12
+from discogan.cli.parameters import Device, Threads
+from discogan.directions import DIRECTIONS, Direction
+from discogan.errors import ConfigError
 
 
 def chain(
@@ -16,44 +15,56 @@ def chain(
     /,
     *steps: str,
     out: Path,
-    count: int = SHOWN,
+    count: int = 12,
     device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
-    """Translate images again and again and draw every step: A to B to A to B, or one run's result through another.
+    """Translate images several times in a row and draw every step.
+
+    The steps may go back and forth with one run (A to B to A), or pass one run's output to another.
+
+    Example: discogan chain photos/ runs/first:a_to_b runs/first:b_to_a --out chain.png
 
     Parameters
     ----------
     source
-        An image, a folder of images or a glob.
+        An image, a folder of images, or a glob in quotes.
     steps
         RUN:a_to_b or RUN:b_to_a, applied in this order.
     out
-        The sheet, a PNG file: one row a step.
+        The sheet, a PNG file with one row per step.
     count
-        How many images, evenly spread.
+        Number of images, evenly spread over the source.
     """
+    from discogan.devices import own_state
     from discogan.images import decode_image, draw_sheet, to_pixels
     from discogan.translator import Translator, input_files, translate_chain
 
+    if not steps:
+        raise ConfigError("Give at least one step, RUN:a_to_b or RUN:b_to_a.")
     parsed = [_parse(step) for step in steps]
-    translators = {run: Translator.load(run, device) for run in dict.fromkeys(run for run, _ in parsed)}
+    runs = {run for run, _ in parsed}
+    translators = {run: Translator.load(run, device) for run in runs}
     files = [path for path, _ in input_files(source)]
     shown = max(1, min(count, len(files)))
     files = [files[place * (len(files) - 1) // max(1, shown - 1)] for place in range(shown)]
-    rows = translate_chain(
-        [decode_image(path, 3) for path in files], [(translators[run], direction) for run, direction in parsed]
-    )
+    with own_state(threads):
+        rows = translate_chain(
+            [decode_image(path, 3) for path in files], [(translators[run], direction) for run, direction in parsed]
+        )
     names = ["input", *(f"{Path(run).name} {direction}" for run, direction in parsed)]
+    sheet_rows = []
+    for name, row in zip(names, rows, strict=True):
+        sheet_rows.append((name, [to_pixels(image) for image in row]))
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet([(name, [to_pixels(image) for image in row]) for name, row in zip(names, rows, strict=True)]).save(out)
+    draw_sheet(sheet_rows).save(out)
     say(f"{len(files)} images, {len(parsed)} steps: {out}")
 
 
-def _parse(step: str) -> tuple[str, str]:
-    """RUN:DIRECTION; raises ``ConfigError`` for anything else."""
-    from discogan.errors import ConfigError
-
-    run, colon, direction = step.rpartition(":")
-    if not colon or direction not in DIRECTIONS:
-        raise ConfigError(f"A step is RUN:a_to_b or RUN:b_to_a, not {step!r}.")
-    return run, direction
+def _parse(step: str) -> tuple[str, Direction]:
+    """Split RUN:DIRECTION; raise ``ConfigError`` for anything else."""
+    run, colon, name = step.rpartition(":")
+    for direction in DIRECTIONS:
+        if colon and name == direction:
+            return run, direction
+    raise ConfigError(f"A step is RUN:a_to_b or RUN:b_to_a, not {step!r}.")

@@ -1,12 +1,13 @@
 """``discogan data render``."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from discogan.cli.console import progress_bar, say
 
-data = App(name="data", help="Make data.", help_format="plaintext")
+data = App(name="data", help="Generate data sets.", help_format="plaintext")
 
 
 @data.command
@@ -16,36 +17,38 @@ def render(
     out: Path,
     count: int = 100,
     azimuths: str = "front",
-    elevations: tuple[float, float] = (5.0, 25.0),
+    elevations: Annotated[tuple[float, float], Parameter(negative="")] = (5.0, 25.0),
     image_size: int = 64,
     first: int = 0,
     seed: int = 0,
 ) -> None:
-    """Render things of one kind from known sides; needs the extra discogan[render].
+    """Render 3-D objects from known azimuths. Needs the extra discogan[render].
+
+    Example: discogan data render car --out cars/ --count 200
 
     Parameters
     ----------
     kind
         car, chair or head.
     out
-        An empty or new folder; labels.csv in it says name, identity, azimuth and elevation of each image.
+        A new or empty folder. Its labels.csv lists the name, identity, azimuth and elevation of each image.
     count
-        How many different things.
+        Number of objects.
     azimuths
-        front (-75 to 75 degrees, 15 apart, as in the paper), full (the whole turn), or degrees as 0,15,30.
+        front (-75 to 75 degrees in steps of 15, as in the paper), full (all directions), or degrees such as 0,15,30.
     elevations
-        Lowest and highest elevation of the viewer in degrees; each image has its own between them.
+        Lowest and highest elevation of the viewer in degrees. Each image gets one in between.
     image_size
         Side of the images in pixels.
     first
-        Number of the first thing; folders whose numbers do not overlap show different things.
+        Number of the first object. Folders whose numbers do not overlap show different objects.
     seed
-        The same seed and numbers are the same things.
+        Random seed. The same seed and numbers give the same objects.
     """
     from discogan.experiments.renders.folder import parse_azimuths, render_folder
 
     with progress_bar(f"rendering {kind}s") as bar:
-        made = render_folder(
+        count_rendered = render_folder(
             kind,
             out,
             count,
@@ -56,4 +59,4 @@ def render(
             seed=seed,
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
-    say(f"{made:,} images and labels.csv in {out}")
+    say(f"{count_rendered:,} images and labels.csv in {out}")

@@ -7,80 +7,102 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discogan.cli.console import print_scores, print_verdict, say
-from discogan.cli.train import Display
-from discogan.directions import DIRECTIONS
+from discogan.cli.parameters import Device, Threads
+from discogan.directions import LABELS, source_domain, target_domain
 
 if TYPE_CHECKING:
     from discogan.images import Pixels
     from discogan.run_folder import RunFolder
     from discogan.training import Outcome
 
+SHEET_COLUMNS = 12
+"""Test images of each domain on the contact sheet."""
 
-def demo(*, out: Path = Path("runs/demo"), minutes: float = 2.5, seed: int = 0, threads: int = 0) -> int:
-    """Draw two domains, learn how they correspond without pairs, score the result on true pairs.
 
-    Needs no data and no network. A demo that is there already goes on up to the minutes given.
+def demo(
+    *,
+    out: Path = Path("runs/demo"),
+    minutes: float = 2.5,
+    seed: int = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> int:
+    """Draw two domains, train on them without pairs, and score the result on true pairs.
+
+    Needs no data and no network. If the folder holds a demo, its training continues up to the minutes given.
+
+    Example: discogan demo --out runs/demo
 
     Parameters
     ----------
     out
         Folder for the drawings, the run and the contact sheet.
     minutes
-        Training time in all.
+        Training time in total.
     seed
-        The same seed draws the same things.
+        Seed of the drawings and of the training.
     threads
-        CPU threads, 0 for one a core; 1 is quicker where other work keeps the cores busy.
+        CPU threads; 0 uses one per core. If other processes are using the CPU, 1 is often several times faster.
     """
     from discogan import evaluation
+    from discogan.devices import own_state
     from discogan.files import write_json
     from discogan.report import write_report
     from discogan.run_folder import RunFolder
 
     run, data, sheet = RunFolder(out / "run"), out / "data", out / "contact-sheet.png"
     _claim(out, run, seed)
-    sheet.unlink(missing_ok=True)  # It would be of less training than the run.
-    outcome = _train(run, data, minutes, seed, threads)
+    sheet.unlink(missing_ok=True)  # It would show less training than the run has.
+    settings = (
+        "training.sample_every_steps=50",
+        f"training.device={device}",
+        f"training.threads={threads}",
+    )
+    outcome = _train(run, data, minutes, seed, settings)
     if outcome.ended == "interrupted":
-        say(f"Stopped at step {outcome.step:,} with a checkpoint; the same command goes on.")
+        say(f"Stopped at step {outcome.step:,} and saved a checkpoint. The same command continues.")
         return 128 + outcome.signal
-    scores = evaluation.evaluate(run.path, data / "test_a", data / "test_b")
-    print_scores(scores)
-    print_verdict(scores["verdict"])
-    write_json(run.evaluation, scores)
-    write_report(run.path)
-    write_contact_sheet(run.path, data, scores, sheet)
-    say(f"Look at {sheet} and {run.report}; with folders of your own: discogan train A B --out RUN")
+    with own_state(threads):
+        scores = evaluation.evaluate(run.path, data / "test_a", data / "test_b", device=device)
+        print_scores(scores)
+        print_verdict(scores["verdict"])
+        write_json(run.evaluation, scores)
+        write_report(run.path)
+        write_contact_sheet(run.path, data, scores, sheet, device)
+    say(f"See {sheet} and {run.report}")
+    say("With your own folders: discogan train A B --out RUN")
     return 0
 
 
 def _claim(out: Path, run: RunFolder, seed: int) -> None:
-    """Mark a folder as a demo's; raises ``RunError`` where it holds something else, or a demo of another seed."""
+    """Mark a folder as a demo's; raise ``RunError`` if it holds something else, or a demo of another seed."""
     from discogan.errors import RunError
 
     marker = out / ".discogan-demo"
     if out.exists() and any(out.iterdir()) and not marker.exists():
-        raise RunError(f"{out} holds something other than a demo; give another --out.")
-    if run.exists and (known := run.describe().config.seed) != seed:
-        raise RunError(f"{out} holds a demo of seed {known}; give another --out for one of seed {seed}.")
+        raise RunError(f"{out} holds something other than a demo. Give another --out.")
+    if run.exists:
+        known_seed = run.describe().config.seed
+        if known_seed != seed:
+            raise RunError(f"{out} holds a demo of seed {known_seed}. Give another --out for seed {seed}.")
     out.mkdir(parents=True, exist_ok=True)
     marker.touch()
 
 
-def _train(run: RunFolder, data: Path, minutes: float, seed: int, threads: int) -> Outcome:
-    """Draw the domains and train on them, or go on where an earlier demo stopped."""
+def _train(run: RunFolder, data: Path, minutes: float, seed: int, settings: tuple[str, ...]) -> Outcome:
+    """Draw the domains and train on them, or continue an earlier demo."""
     from discogan import api
+    from discogan.cli.training_display import TrainingDisplay
     from discogan.data.synthetic import draw_domains
 
-    settings = ("training.sample_every_steps=50", f"training.threads={threads}")
     if run.exists:
-        say(f"Going on with the demo in {run.path.parent}; give another --out for a fresh one")
-        with Display() as display:
-            return api.resume(run.path, minutes=minutes, settings=settings, observer=display.observer())
+        say(f"Continuing the demo in {run.path.parent}. Give another --out to start a new one.")
+        with TrainingDisplay() as display:
+            return api.resume(run.path, minutes=minutes, settings=settings, observer=display)
     shutil.rmtree(data, ignore_errors=True)
-    say("Drawing 600 line drawings, 700 pictures of other things, and 200 true pairs to score with")
+    say("Drawing 600 line drawings, 700 pictures of other objects, and 200 true pairs for scoring.")
     draw_domains(data, seed=seed)
-    with Display() as display:
+    with TrainingDisplay() as display:
         return api.train(
             data / "train_a",
             data / "train_b",
@@ -89,23 +111,27 @@ def _train(run: RunFolder, data: Path, minutes: float, seed: int, threads: int) 
             minutes=minutes,
             seed=seed,
             settings=settings,
-            observer=display.observer(),
+            observer=display,
         )
 
 
-def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Path, columns: int = 12) -> None:
-    """Test images of both domains, what the run makes of them, and the true partners it never saw."""
+def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Path, device: str = "auto") -> None:
+    """Draw test images of both domains, their translations, and their true partners, which training never saw."""
     from discogan.images import decode_image, draw_sheet, from_pixels, image_files, to_pixels
     from discogan.translator import Translator
 
-    translator = Translator.load(run)
+    translator = Translator.load(run, device)
+    images: dict[str, list[Pixels]] = {}
+    for domain in ("a", "b"):
+        files = image_files(data / f"test_{domain}")[:SHEET_COLUMNS]
+        images[domain] = [to_pixels(decode_image(path, 3)) for path in files]
     rows: list[tuple[str, list[Pixels]]] = []
-    tests = {name: image_files(data / f"test_{name.lower()}")[:columns] for name in "AB"}
-    images = {name: [to_pixels(decode_image(path, 3)) for path in paths] for name, paths in tests.items()}
-    for one, other, direction in (("A", "B", "a_to_b"), ("B", "A", "b_to_a")):
-        translated = translator.translate([from_pixels(pixels) for pixels in images[one]], direction)
-        rows += [(f"{one}, unseen", images[one]), (f"{one} to {other}", [to_pixels(image) for image in translated])]
-        rows.append((f"true {other}", images[other]))
-    right = " and ".join(f"{scores[direction]['top_1']:.1%} {direction}" for direction in DIRECTIONS)
-    title = f"Learned without pairs. True partner of {scores['images_a']} ranked first: {right} (chance 0.5%)"
+    for direction, label in LABELS.items():
+        source, target = source_domain(direction), target_domain(direction)
+        translated = translator.translate([from_pixels(pixels) for pixels in images[source]], direction)
+        rows.append((f"{source.upper()}, unseen", images[source]))
+        rows.append((label, [to_pixels(image) for image in translated]))
+        rows.append((f"true {target.upper()}", images[target]))
+    shares = " and ".join(f"{scores[direction]['top_1']:.1%} {label}" for direction, label in LABELS.items())
+    title = f"Trained without pairs. True partner of {scores['images_a']} ranked first: {shares} (chance 0.5%)"
     draw_sheet(rows, title).save(file)

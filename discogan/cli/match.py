@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from discogan.cli.console import print_json_alone, say, write_result
-from discogan.cli.parameters import Device, JsonFile, RunPath
+from discogan.cli.parameters import Device, JsonFile, RunPath, Threads
 from discogan.errors import ConfigError
+
+DEFAULT_COUNT = 5
+"""Counterparts of each image unless --count is given."""
 
 
 def match(
@@ -17,12 +23,15 @@ def match(
     *,
     out: Path,
     count: int | None = None,
-    one_to_one: bool = False,
+    one_to_one: Annotated[bool, Parameter(negative="")] = False,
     sheet: Path | None = None,
     device: Device = "auto",
+    threads: Threads = 0,
     json_file: JsonFile = None,
 ) -> None:
-    """Find the likely counterparts in folder B of each image of folder A, by both directions' translations.
+    """Find the likely counterparts in folder B of each image in folder A, by the translations of a run.
+
+    Example: discogan match runs/first photos/ sketches/ --out matches.csv
 
     Parameters
     ----------
@@ -31,30 +40,33 @@ def match(
     b
         Folder of images of domain B.
     out
-        The CSV file: path_a,path_b,rank,score, where 0 is no nearer than the neighbours and more is surer.
+        The CSV file, with the columns path_a,path_b,rank,score. A higher score is more certain; 0 is no better than
+        other images nearby.
     count
-        Counterparts of each image, 5 unless given.
+        Counterparts of each image (default: 5).
     one_to_one
-        One counterpart each, and no image twice: the assignment that fits best as a whole.
+        Give each image at most one counterpart, and use no image twice: the assignment with the least total distance.
     sheet
-        The contact sheet; next to the CSV file, as PNG, unless given.
+        The contact sheet, a PNG file (default: next to the CSV file).
     """
+    from discogan.devices import own_state
     from discogan.matching import Matcher
 
     if out.suffix.lower() != ".csv":
-        raise ConfigError(f"{out} is to be a CSV file; call it {out.with_suffix('.csv')}.")
+        raise ConfigError(f"--out must be a CSV file, not {out}. Call it {out.with_suffix('.csv')}.")
     if one_to_one and count is not None:
-        raise ConfigError("One to one gives one counterpart each; leave out --count or --one-to-one.")
+        raise ConfigError("--one-to-one gives each image one counterpart. Leave out --count or --one-to-one.")
     print_json_alone(json_file)
-    matcher = Matcher(run, a, b, device)
-    matching = matcher.match(5 if count is None else count, one_to_one)
-    for problem in matching.skipped:
-        say(f"Skipped: {problem}")
-    matching.write_csv(out)
     sheet = sheet or out.with_suffix(".png")
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    matcher.draw(matching, sheet)
-    say(f"{len(matching.matches):,} matches written to {out}, some of them drawn in {sheet}")
+    with own_state(threads):
+        matcher = Matcher(run, a, b, device)
+        matching = matcher.match(DEFAULT_COUNT if count is None else count, one_to_one)
+        for problem in matching.skipped:
+            say(f"Skipped: {problem}")
+        matching.write_csv(out)
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        matcher.draw(matching, sheet)
+    say(f"{len(matching.matches):,} matches written to {out}. A sample is drawn in {sheet}.")
     write_result(json_file, asdict(matching))
     if matching.unmatched:
-        say(f"{len(matching.unmatched):,} images of A have no counterpart of their own")
+        say(f"{len(matching.unmatched):,} images of A have no counterpart.")

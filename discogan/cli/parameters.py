@@ -11,6 +11,7 @@ RunPath = Annotated[Path, Parameter(help="A run, or one of its checkpoints.")]
 RunFolderPath = Annotated[Path, Parameter(help="The run folder.")]
 DirectionFlag = Annotated[Direction, Parameter(help="a_to_b or b_to_a.")]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, mps.")]
+Threads = Annotated[int, Parameter(help="CPU threads; 0 uses one per core.")]
 Settings = Annotated[
     list[str] | None,
     Parameter(name="--set", negative="", help="part.option=value, any number of times, as --set data.flip=true."),

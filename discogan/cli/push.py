@@ -21,29 +21,32 @@ def push(
     licence: str = "",
     samples: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Share a run on the Hugging Face Hub, or write what would be shared into a folder.
+    """Share a run on the Hugging Face Hub, or write the same files into a folder.
 
-    The weights, the settings without the paths of this machine, the scores, and a model card made from the run.
-    discogan.load("user/name") takes it from there.
+    It shares the weights, the scores, the settings without paths of this machine, and a model card.
+    discogan.load("user/name") loads the shared run.
+
+    Example: discogan push runs/first user/photos-to-sketches --licence mit
 
     Parameters
     ----------
     name
         user/name on the Hub.
     folder
-        Write it here instead.
+        Write the files into this folder instead of uploading them.
     private
-        Only for those who may see it.
-    samples
-        Add a sheet of images that it trained on, with their translations: everyone will see them.
+        Create a private repository.
     licence
-        For the model card, as mit or cc-by-4.0.
+        Licence for the model card, such as mit or cc-by-4.0.
+    samples
+        Add a sheet of training images with their translations. Everyone with access will see them.
     """
     from discogan import hub
 
     if (name is None) == (folder is None):
-        raise ConfigError("Give a name on the Hub or a --folder: discogan push RUN user/name.")
+        raise ConfigError("Give either a name on the Hub or a --folder: discogan push RUN user/name.")
     if folder is not None:
-        say(f"{hub.package(run, folder, licence, samples=samples)} holds what would be shared; look at its README.md")
+        packaged = hub.package(run, folder, licence, samples=samples)
+        say(f"The files are in {packaged}. Check its README.md before you share it.")
     elif name is not None:
-        say(f"Look at {hub.push(run, name, private=private, licence=licence, samples=samples)}")
+        say(f"Shared at {hub.push(run, name, private=private, licence=licence, samples=samples)}")

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from discogan.cli.console import say
-from discogan.cli.parameters import Device
+from discogan.cli.parameters import Device, Threads
 
 
 def serve(
@@ -22,56 +22,64 @@ def serve(
     seconds: float = 30.0,
     examples: bool = True,
     device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
-    """Put runs behind a page and an HTTP interface. Uploads stay in memory; nothing of them is kept.
+    """Serve runs over HTTP, with a page to try them. Uploads stay in memory and are not kept.
+
+    Example: discogan serve runs/first --port 8000
 
     Parameters
     ----------
     runs
-        Runs, checkpoints or exported ONNX files; the first answers where a request names none.
+        Runs, checkpoints or exported ONNX files. The first one is used if a request names none.
     host
-        Address to listen on; 0.0.0.0 for every one that the machine has.
+        Address to listen on; 0.0.0.0 for all addresses of the machine.
     port
         Port to listen on.
     match_a
-        Folder of images of A in which counterparts of images of B are looked for.
+        Folder of images of A. The page finds counterparts of images of B in it.
     match_b
-        Folder of images of B in which counterparts of images of A are looked for.
+        Folder of images of B. The page finds counterparts of images of A in it.
     max_megabytes
-        Largest upload.
+        Largest upload, in megabytes.
     max_megapixels
-        Largest image.
+        Largest image, in megapixels.
     max_waiting
-        Images that may wait; one more is answered 503 with Retry-After.
+        Maximum queued images; further requests get 503 with Retry-After.
     max_batch
-        Images that are translated together.
+        Maximum images translated together.
     seconds
-        Longest time for an upload, and for its translation.
+        Time limit for an upload, and for its translation.
     examples
-        Show some of the images that a run trains on, to try it with; --no-examples keeps them from visitors.
+        Show some training images to try the run with. --no-examples hides them from visitors.
     """
     from discogan.extras import import_extra
 
     uvicorn = import_extra("uvicorn", "web", "Serving")
     import_extra("fastapi", "web", "Serving")
+    from discogan.devices import own_state
     from discogan.web import Limits, create_app, load_served
 
-    _check_free(host, port)
-    served = load_served(runs, match_a, match_b, device, examples)
-    most_bytes = int(max_megabytes * 1e6)
-    held = max(Limits.max_held, most_bytes)
-    limits = Limits(most_bytes, int(max_megapixels * 1e6), max_waiting, max_batch, seconds, held)
-    say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
-    most = 2 * max_waiting + 64  # Connections, of which some only ask for the page or wait for their upload.
-    uvicorn.run(create_app(served, limits), host=host, port=port, log_level="warning", limit_concurrency=most)
+    # Before the runs are loaded, because loading them takes a while.
+    _require_free(host, port)
+    max_bytes = int(max_megabytes * 1e6)
+    limits = Limits(
+        max_bytes, int(max_megapixels * 1e6), max_waiting, max_batch, seconds, max(Limits.max_held, max_bytes)
+    )
+    max_connections = 2 * max_waiting + 64  # Some only load the page or wait for their upload.
+    with own_state(threads):
+        served = load_served(runs, match_a, match_b, device, examples)
+        say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
+        app = create_app(served, limits)
+        uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=max_connections)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raises ``ConfigError`` where nothing can listen: better before the runs are loaded than after."""
+def _require_free(host: str, port: int) -> None:
+    """Raise ``ConfigError`` if the address is not free."""
     from discogan.errors import ConfigError
 
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"Cannot listen at {host}:{port} ({error}); give another --port or --host.") from error
+        raise ConfigError(f"Cannot listen at {host}:{port} ({error}). Give another --port or --host.") from error

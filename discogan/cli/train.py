@@ -2,66 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from discogan.cli.console import console, errors, print_json_alone, print_verdict, say, write_result
-from discogan.cli.parameters import JsonFile, Settings
+from discogan.cli.console import print_json_alone, say, write_result
+from discogan.cli.parameters import Device, JsonFile, Settings, Threads
 from discogan.errors import ConfigError
-
-SECONDS_BETWEEN_LINES = 30
-"""How often a line is printed where there is no terminal to draw a bar on."""
+from discogan.labels import verdict_name
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from discogan.training import Alarm, Outcome, StepReport
+    from discogan.training import Outcome
+    from discogan.verdict import Verdict
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class NewRun:
-    """What a new run is made from; one that goes on has it already."""
+class NewRunOptions:
+    """Options of a new run, which cannot change later."""
 
     preset: str | None = None
-    """Settings to start from, modern by default; discogan list shows them."""
+    """Settings to start from (default: modern). discogan list shows all presets."""
     image_size: int | None = None
-    """32, 64 (the default), 128 or 256 pixels."""
+    """Side of the images in pixels: 32, 64 (default), 128 or 256."""
     seed: int | None = None
-    """The same seed (0 by default) and settings give the same run."""
-    starts: int | None = None
-    """Seeds to begin from within the same budget: the best, judged without pairs, goes on; the others are witnesses."""
+    """Random seed (default: 0). The same seed and settings give the same run."""
+    seeds_tried: int | None = None
+    """Train this many seeds and stop the worse half at each round, within the same total budget."""
+    starts: Annotated[int | None, Parameter(show=False)] = None
+    """The name that version 0.1.0 used for --seeds-tried."""
     anchors: Path | None = None
-    """CSV file of known pairs, with the columns path_a,path_b; a fifth of them checks the relation."""
+    """CSV file of known pairs, with the columns path_a,path_b. A fifth of them is held out to check the result."""
 
-    def chosen(self) -> dict[str, Any]:
-        """What the user gave."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def given(self) -> dict[str, Any]:
+        """Return the options that the user gave, as arguments of ``discogan.train``."""
+        options = {
+            "preset": self.preset,
+            "image_size": self.image_size,
+            "seed": self.seed,
+            "seeds_tried": self.starts if self.seeds_tried is None else self.seeds_tried,
+            "anchors": self.anchors,
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Sitting:
-    """What may change from one sitting of a run to the next."""
+class SessionOptions:
+    """Options that may differ each time that a run is resumed."""
 
     steps: int | None = None
-    """Stop after this many optimiser steps in all."""
+    """Total budget in optimiser steps, earlier sessions included."""
     minutes: float | None = None
-    """Stop after this much training time in all."""
+    """Total budget in minutes of training time, earlier sessions included."""
     stop_when_stalled: Annotated[bool, Parameter(negative="")] = False
-    """Stop once neither score nor round trips have got better for two fifths of the budget."""
-    track: Annotated[list[Literal["tensorboard", "wandb"]] | None, Parameter(negative="")] = None
-    """Tell a tracker as well, any number of times: tensorboard (into RUN/tensorboard) or wandb."""
+    """Stop if neither the score nor the round trips improve for 40% of the budget."""
+    track: Annotated[list[str] | None, Parameter(negative="")] = None
+    """Also log to a tracker: tensorboard or wandb. May be repeated."""
+    device: Device | None = None
+    """Device to train on: auto (default), cpu, cuda or mps."""
+    threads: Threads | None = None
+    """CPU threads to train with; 0 uses one per core."""
     settings: Settings = None
 
-    def changes(self) -> dict[str, Any]:
-        """The same as arguments of ``discogan.train`` and ``discogan.resume``."""
-        stalled = ["training.stop_when_stalled=true"] if self.stop_when_stalled else []
-        settings = [*(self.settings or ()), *stalled]
+    def given(self) -> dict[str, Any]:
+        """Return the options as arguments of ``discogan.train`` and ``discogan.resume``."""
+        settings = list(self.settings or ())
+        if self.stop_when_stalled:
+            settings.append("training.stop_when_stalled=true")
+        if self.device is not None:
+            settings.append(f"training.device={self.device}")
+        if self.threads is not None:
+            settings.append(f"training.threads={self.threads}")
         return {"steps": self.steps, "minutes": self.minutes, "settings": settings, "track": self.track or ()}
 
 
@@ -71,168 +85,116 @@ def train(
     *,
     out: Path | None = None,
     resume: Path | None = None,
-    new: NewRun | None = None,
-    sitting: Sitting | None = None,
+    new: NewRunOptions | None = None,
+    session: SessionOptions | None = None,
+    imports: Annotated[list[Path] | None, Parameter(name="--import", negative="")] = None,
     json_file: JsonFile = None,
 ) -> int:
-    """Train a translator between two folders of unpaired images, or go on with a run.
+    """Train a translator between two folders of unpaired images, or resume a run.
 
-    Ctrl-C stops with a checkpoint; --resume goes on exactly from there.
+    Ctrl-C saves a checkpoint and stops. --resume continues from there with the same result as without the stop.
+
+    Example: discogan train photos/ sketches/ --out runs/first --minutes 6
 
     Parameters
     ----------
     a
-        Folder of domain A, or a root that holds trainA and trainB.
+        Image folder of domain A, or a folder that holds trainA and trainB.
     b
-        Folder of domain B.
+        Image folder of domain B.
     out
-        Folder to make the run in.
+        The new run folder.
     resume
-        Run to go on with; --set changes its training options, or source.a=DIR where its images were moved.
+        The run folder to resume. --set changes its training options; --set source.a=DIR says where its images are now.
+    imports
+        A Python file with your own objectives, networks, sources, metrics or trackers. May be repeated.
     """
     print_json_alone(json_file)
-    chosen, changes = (new or NewRun()).chosen(), (sitting or Sitting()).changes()
+    for file in imports or ():
+        _import(file)
+    new_options = (new or NewRunOptions()).given()
+    session_options = (session or SessionOptions()).given()
     if resume is None:
-        outcome = _start(a, b, out, {**chosen, **changes})
-    elif a or b or out or chosen:
+        outcome = _start(a, b, out, {**new_options, **session_options})
+    elif a or b or out or new_options:
         raise ConfigError(
-            "--resume goes on with the run as it is; "
-            "leave out folders, --out, --preset, --image-size, --seed, --starts and --anchors."
+            "--resume keeps a run's folders and settings. "
+            "Leave out the folders, --out, --preset, --image-size, --seed, --seeds-tried and --anchors."
         )
     else:
-        outcome = _resume(resume, changes)
-    write_result(json_file, outcome_facts(outcome))
-    return report_outcome(outcome)
-
-
-def outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    """How a training ended, as plain values."""
+        outcome = _resume(resume, session_options)
     verdict = outcome.verdict.to_dict() if outcome.verdict else None
-    return {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
+    result = {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
+    write_result(json_file, result)
+    return print_outcome(outcome)
+
+
+def _import(file: Path) -> None:
+    from discogan.registry import import_file
+
+    import_file(file)
 
 
 def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, Any]) -> Outcome:
-    from discogan import api
-
     if a is None or out is None:
         raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
-    with Display() as display:
-        return api.train(a, b, out=out, **options, observer=display.observer())
-
-
-def _resume(run: Path, changes: dict[str, Any]) -> Outcome:
     from discogan import api
+    from discogan.cli.training_display import TrainingDisplay
+
+    with TrainingDisplay() as display:
+        return api.train(a, b, out=out, **options, observer=display)
+
+
+def _resume(run: Path, options: dict[str, Any]) -> Outcome:
+    from discogan import api
+    from discogan.cli.training_display import TrainingDisplay
     from discogan.run_folder import RunFolder, read_progress
 
     checkpoint = RunFolder(run).last_checkpoint()
-    before = read_progress(checkpoint).step if checkpoint else 0
-    with Display() as display:
-        outcome = api.resume(run, **changes, observer=display.observer())
-    if outcome.step == before and outcome.ended == "budget":
-        say("Its budget was used up already, so nothing was added; give a larger one in all: --minutes M or --steps N.")
+    step_before = read_progress(checkpoint).step if checkpoint else 0
+    with TrainingDisplay() as display:
+        outcome = api.resume(run, **options, observer=display)
+    if outcome.step == step_before and outcome.ended == "budget":
+        say("The budget was already used up, so nothing was trained. Give a larger total: --minutes M or --steps N.")
     return outcome
 
 
-def report_outcome(outcome: Outcome) -> int:
-    """Say how a training ended and how to go on; the exit code."""
+def print_outcome(outcome: Outcome) -> int:
+    """Print how a training ended and what to do next, in at most 8 lines; return the exit code."""
+    from discogan.cli.training_display import duration_text
+    from discogan.run_folder import read_summary
+
     run = outcome.run
     if outcome.ended == "interrupted":
-        say(f"Stopped at step {outcome.step:,} with a checkpoint; go on with: discogan train --resume {run}")
+        say(f"Stopped at step {outcome.step:,} and saved a checkpoint. Continue with: discogan train --resume {run}")
         return 128 + outcome.signal
-    ended = "Stalled after" if outcome.ended == "stalled" else "Trained"
-    say(f"{ended} {outcome.step:,} steps. Look at {run / 'report.html'}")
+    summary = read_summary(run)
+    config = summary.config
+    say(
+        f"Trained {outcome.step:,} steps of {config.preset} at {config.data.image_size} px "
+        f"in {duration_text(summary.seconds)} (seed {config.seed})."
+    )
+    if outcome.ended == "stalled":
+        say("Training stopped before its budget was used, because it made no more progress.")
     if outcome.verdict is not None:
-        print_verdict(outcome.verdict.to_dict())
+        _print_verdict(outcome.verdict)
+    say(f"Report:    {run / 'report.html'}")
     say(f"Translate: discogan translate {run} INPUT --direction a_to_b --out DIR")
     say(f"Score:     discogan evaluate {run} --pairs-a DIR --pairs-b DIR")
     return 0
 
 
-class Display:
-    """Live progress of a training; where there is no terminal, a line now and then."""
-
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=errors,
-            transient=True,
-            disable=console.quiet,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._next_line = 0.0
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def observer(self) -> Any:
-        """An observer of training that shows what it is told."""
-        from discogan.training import Observer
-
-        display = self
-
-        class Shown(Observer):
-            def on_prepare(self, domain: str, done: int, total: int) -> None:
-                display._show(f"decoding {domain.upper()}", done, total, f"{done:,}/{total:,} images")
-
-            def on_skipped(self, domain: str, problems: list[str]) -> None:
-                for problem in problems:
-                    display.say(f"Skipped in {domain.upper()}: {problem}")
-
-            def on_start(self, run: Path, config: Any, progress: Any) -> None:
-                at = f" from step {progress.step:,}" if progress.step else ""
-                display.say(f"Training {config.preset} at {config.data.image_size} px into {run}{at}")
-
-            def on_step(self, report: StepReport) -> None:
-                display._step(report)
-
-            def on_alarm(self, alarm: Alarm) -> None:
-                if not console.quiet:
-                    errors.print(f"Warning: {alarm.message}", highlight=False, soft_wrap=True, markup=False)
-
-            def on_round(self, scores: Mapping[str, float]) -> None:
-                ranked = sorted(scores, key=lambda seed: -scores[seed])
-                listed = ", ".join(f"seed {seed} {scores[seed]:.2f}" for seed in ranked)
-                display.say(f"Scores of {len(ranked)} starts: {listed}")
-
-        return Shown()
-
-    def say(self, message: str) -> None:
-        """A line above the bar."""
-        if console.quiet:
-            return
-        self._progress.console.print(message, highlight=False, soft_wrap=True, markup=False)
-
-    def _show(self, name: str, done: float, total: float, note: str) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, note="")
-        self._progress.update(self._tasks[name], completed=done, total=total, note=note, visible=done < total)
-
-    def _step(self, report: StepReport) -> None:
-        remaining = report.elapsed_seconds / report.fraction - report.elapsed_seconds
-        speed = report.images_seen / report.elapsed_seconds
-        note = f"step {report.step:,}  {speed:,.0f} images/s  {_clock(remaining)} left"
-        self._show("training", report.fraction, 1.0, note)
-        if report.record and not errors.is_terminal and report.elapsed_seconds > self._next_line:
-            self._next_line = report.elapsed_seconds + SECONDS_BETWEEN_LINES
-            self.say(f"{note}  {losses_line(report.record)}")
+def _print_verdict(verdict: Verdict) -> None:
+    say(f"Verdict:   {verdict_name(verdict.to_dict())}, score {verdict.score:.2f} of 1.")
+    say(f"           {verdict.reason}")
+    if verdict.anchors_found is None:
+        return
+    shares = ", ".join(f"{direction} {share:.0%}" for direction, share in verdict.anchors_found.items())
+    say(f"Anchors:   correct partner found for these shares of {verdict.held_out_anchors} held-out anchors: {shares}.")
 
 
 def losses_line(record: dict[str, Any]) -> str:
-    """The losses of a metrics record on one line."""
+    """Return the losses of a metrics record on one line."""
     from discogan.run_folder import losses
 
     return "  ".join(f"{name} {value:.3f}" for name, value in losses(record).items())
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

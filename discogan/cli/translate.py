@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from discogan.cli.console import errors, progress_bar, say
-from discogan.cli.parameters import Device, DirectionFlag, RunPath
+from discogan.cli.parameters import Device, DirectionFlag, RunPath, Threads
 from discogan.directions import Direction
 from discogan.errors import ConfigError, DataError
 
@@ -20,33 +22,37 @@ def translate(
     *,
     direction: DirectionFlag | None = None,
     out: Path,
-    round_trip: bool = False,
-    original_size: bool = False,
+    round_trip: Annotated[bool, Parameter(negative="")] = False,
+    original_size: Annotated[bool, Parameter(negative="")] = False,
     batch_size: int = 32,
     device: Device = "auto",
+    threads: Threads = 0,
 ) -> None:
-    """Translate a file, a folder (its tree is kept) or a glob into PNG files.
+    """Translate an image, a folder (subfolders included) or a glob into PNG files.
+
+    Example: discogan translate runs/first photos/ --direction a_to_b --out translated/
 
     Parameters
     ----------
     source
         An image, a folder of images, or a glob in quotes.
     direction
-        a_to_b or b_to_a; an ONNX file has its own.
+        a_to_b or b_to_a. An ONNX file has only one, so it needs no --direction.
     out
-        Folder for the results; for one file also the name of its result, as out.png.
+        Output folder. For a single image it may be a PNG file.
     round_trip
-        Translate there and back.
+        Write round trips: translate in the direction, then in the reverse one.
     original_size
-        Return images at their input's size instead of the run's (of the square that a crop kept).
+        Write images at the size of their input instead of the run's (after a crop, the size of the square).
     batch_size
-        Images at a time.
+        Images translated together.
     """
+    from discogan.devices import own_state
     from discogan.translator import Translator
 
     translator = Translator.load(run, device)
     direction = direction or _only_direction(translator)
-    with progress_bar("translating") as progress:
+    with progress_bar("translating") as progress, own_state(threads):
         results = translator.translate_files(
             source,
             out,
@@ -56,19 +62,19 @@ def translate(
             batch_size=batch_size,
             on_file=lambda done, total: progress.update(progress.task_ids[0], completed=done, total=total),
         )
-    broken = [result for result in results if result.target is None]
-    for result in broken:
+    failed = [result for result in results if result.target is None]
+    for result in failed:
         errors.print(f"Skipped: {result.problem}", highlight=False, soft_wrap=True, markup=False)
-    if len(broken) == len(results):
-        raise DataError(f"None of the {len(results)} inputs could be read; give readable images.")
-    done = len(results) - len(broken)
-    say(f"{done:,} image{'' if done == 1 else 's'} translated into {out}")
+    if len(failed) == len(results):
+        raise DataError(f"None of the {len(results)} inputs could be read. Give readable images.")
+    count = len(results) - len(failed)
+    say(f"{count:,} image{'' if count == 1 else 's'} translated into {out}")
 
 
 def _only_direction(translator: Translator) -> Direction:
-    """The direction of what has one alone; raises ``ConfigError`` for a run."""
+    """Return the direction of an ONNX file; raise ``ConfigError`` for a run."""
     from discogan.onnx_model import OnnxModel
 
     if isinstance(translator.model, OnnxModel):
         return translator.model.direction
-    raise ConfigError("Say which way: --direction a_to_b or --direction b_to_a.")
+    raise ConfigError("The direction is missing. Give --direction a_to_b or --direction b_to_a.")

@@ -12,18 +12,18 @@ from discogan.run_folder import Record
 from discogan.verdict import COLLAPSE_DIVERSITY, MIN_REFERENCE_SCORE, DirectionMetrics, worst_direction_score
 
 QUIET_FRACTION = 0.2
-"""Share of the budget before which there are no alarms: every run begins with low diversity and a losing generator."""
+"""Share of the budget before which there are no alarms, because every run begins with low diversity."""
 DOMINATION_ACCURACY, DOMINATION_CHECKS = 0.99, 3
-"""A discriminator that is this accurate in this many checks in a row gives the generators no useful gradient, unless
-the translations look like the other domain all the same, as in many good runs."""
+"""A discriminator that is this accurate in this many checks in a row gives the generators no useful gradient. In many
+good runs it is, but there the score is high too."""
 STALL_FRACTION = 0.4
 """Share of the budget without progress, in score or round trips, after which a run has stalled."""
 ROUND_TRIP_PROGRESS = 0.98
 """A round-trip loss below this share of the smallest one so far counts as progress."""
 MIN_IMAGES = 20
-"""Images of a domain below which there is almost nothing to learn from."""
+"""Images of a domain below which training warns that there are too few."""
 MIN_CPU_SHARE = 0.75
-"""Share of its threads' time that an undisturbed run uses; less means that other processes use the CPU."""
+"""Share of its threads' time that a run uses at least if no other process uses the CPU."""
 BEST_SCORE_SHARE = 0.75
 """Share of the best score that a later state needs to replace best/. The score separates failed states from sound ones;
 of two sound ones, the one that trained longer is usually the better (docs/results-verdict.md)."""
@@ -98,13 +98,12 @@ class Monitor:
 
     def _domination(self, direction: Direction) -> Alarm | None:
         latest = self._records[-DOMINATION_CHECKS:]
-        lost = [
-            record[f"{direction}_discriminator_accuracy"] > DOMINATION_ACCURACY
-            and record["score"] < MIN_REFERENCE_SCORE
-            for record in latest
-        ]
-        if len(lost) < DOMINATION_CHECKS or not all(lost):
+        if len(latest) < DOMINATION_CHECKS:
             return None
+        for record in latest:
+            is_dominated = record[f"{direction}_discriminator_accuracy"] > DOMINATION_ACCURACY
+            if not is_dominated or record["score"] >= MIN_REFERENCE_SCORE:
+                return None
         return Alarm(
             "domination",
             f"The discriminator recognises every translation {LABELS[direction]}, so the generator learns nothing. "

@@ -139,7 +139,7 @@ def _score_round(run: RunFolder, probe: Probe, seeds: Sequence[int]) -> RoundSco
         measured[seed] = probe.measure(model)
     scores: RoundScores = {}
     for seed, (metrics, thumbnails) in measured.items():
-        references = [measured[other][1] for other in seeds if other != seed]
+        references = [measured[reference][1] for reference in seeds if reference != seed]
         scores[str(seed)] = decide(metrics, measure_agreement(thumbnails, references)).score
     return scores
 
