@@ -1,4 +1,4 @@
-"""Small domains and small runs that the tests share."""
+"""Fixtures shared by the tests: small domains and small runs."""
 
 import os
 import subprocess
@@ -24,12 +24,12 @@ SMALL = (
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Keep the tests out of the user's cache."""
+    """Use a temporary cache instead of the user's."""
     os.environ["DISCOGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 def write_images(folder: Path, count: int, seed: int, size: int = 32) -> Path:
-    """A folder of random smooth-ish colour images."""
+    """Write ``count`` random colour images into a folder; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     for number in range(count):
@@ -40,7 +40,7 @@ def write_images(folder: Path, count: int, seed: int, size: int = 32) -> Path:
 
 @pytest.fixture(scope="session")
 def domains(tmp_path_factory) -> tuple[Path, Path]:
-    """Two folders of different counts."""
+    """Two folders of 13 and 10 images."""
     root = tmp_path_factory.mktemp("domains")
     return write_images(root / "a", 13, 1), write_images(root / "b", 10, 2)
 
@@ -55,7 +55,7 @@ def small_run(domains, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def sampled_run(domains, tmp_path_factory) -> Path:
-    """A finished run of six steps with three sheets of samples."""
+    """A finished run of six steps with three sample sheets."""
     out = tmp_path_factory.mktemp("runs") / "sampled"
     often = ("training.sample_every_steps=2", "training.score_every_steps=2")
     train(*domains, out=out, image_size=32, steps=6, settings=(*SMALL, *often))
@@ -64,16 +64,16 @@ def sampled_run(domains, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real domains that lie beside a development checkout."""
+    """Real image domains in the folder next to a development checkout."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("the real image domains are not beside this checkout")
+        pytest.skip("there are no real image domains next to this checkout")
     return folder
 
 
 @pytest.fixture(scope="session")
 def rendering() -> None:
-    """Skips where VTK finds neither EGL nor OSMesa; tried in a process of its own, for it may take that one down."""
-    attempt = "from discogan.experiments.renders.atlas import Atlas\nAtlas(32)"
-    if subprocess.run([sys.executable, "-c", attempt], capture_output=True).returncode:
-        pytest.skip("this machine has no OpenGL to render with (on Debian: apt-get install libegl1 libgl1-mesa-dri)")
+    """Skip if VTK finds neither EGL nor OSMesa. Checked in another process, because a failure can crash it."""
+    script = "from discogan.experiments.renders.atlas import Atlas\nAtlas(32)"
+    if subprocess.run([sys.executable, "-c", script], capture_output=True).returncode:
+        pytest.skip("this machine has no OpenGL for rendering (on Debian: apt-get install libegl1 libgl1-mesa-dri)")

@@ -33,7 +33,7 @@ def pairs(tmp_path):
     return write_pairs(tmp_path / "pairs.csv", [(f"{n:03d}.png", f"{9 - n:03d}.png") for n in range(10)])
 
 
-def test_pairs_keep_together_and_some_are_held_out(domains, pairs):
+def test_pairs_stay_paired_and_some_are_held_out(domains, pairs):
     anchors = read_anchors(AnchorOptions(str(pairs), held_out_share=0.3), domains, DECODINGS)
     assert (len(anchors.train_a), len(anchors.held_out_a)) == (7, 3)
     known = {}
@@ -47,18 +47,18 @@ def test_pairs_keep_together_and_some_are_held_out(domains, pairs):
         assert all(known[x.tobytes()] == y.tobytes() for x, y in zip(a, b, strict=True))
 
 
-def test_batches_of_pairs_follow_from_the_step(domains, pairs):
+def test_batches_of_pairs_depend_on_the_step(domains, pairs):
     anchors = read_anchors(AnchorOptions(str(pairs)), domains, DECODINGS)
-    first, again, other = anchors.batch(4, 0, 5), anchors.batch(4, 0, 5), anchors.batch(4, 0, 6)
-    assert all(np.array_equal(*same) for same in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], other[0])
+    first, repeated, next_step = anchors.batch(4, 0, 5), anchors.batch(4, 0, 5), anchors.batch(4, 0, 6)
+    assert all(np.array_equal(*pair) for pair in zip(first, repeated, strict=True))
+    assert not np.array_equal(first[0], next_step[0])
     assert len(anchors.batch(100, 0, 0)[0]) == 8
 
 
-def test_paths_may_be_absolute_or_beside_the_file(domains, tmp_path):
-    own = domains[0] / "001.png"
-    (tmp_path / "beside.png").write_bytes((domains[1] / "002.png").read_bytes())
-    file = write_pairs(tmp_path / "pairs.csv", [(own, "beside.png")])
+def test_paths_may_be_absolute_or_relative_to_the_file(domains, tmp_path):
+    absolute = domains[0] / "001.png"
+    (tmp_path / "relative.png").write_bytes((domains[1] / "002.png").read_bytes())
+    file = write_pairs(tmp_path / "pairs.csv", [(absolute, "relative.png")])
     anchors = read_anchors(AnchorOptions(str(file)), (None, None), DECODINGS)
     assert (len(anchors.train_a), len(anchors.held_out_a)) == (1, 0)
 
@@ -81,7 +81,7 @@ def test_mistakes_in_the_file_are_explained(domains, tmp_path, text, message):
         read_anchors(AnchorOptions(str(tmp_path / "other.csv")), domains, DECODINGS)
 
 
-def test_training_with_anchors_learns_them_and_checks_the_held_out(domains, pairs, tmp_path):
+def test_training_learns_the_anchors_and_checks_held_out_ones(domains, pairs, tmp_path):
     options = {"image_size": 32, "steps": 60, "anchors": pairs, "settings": (*SMALL, "training.learning_rate=0.01")}
     outcome = api.train(*domains, out=tmp_path / "run", **options)
     records = read_records(tmp_path / "run" / "metrics.jsonl")
@@ -90,14 +90,14 @@ def test_training_with_anchors_learns_them_and_checks_the_held_out(domains, pair
     assert evaluate(tmp_path / "run", device="cpu")["verdict"]["anchors_found"].keys() == {"a_to_b", "b_to_a"}
 
 
-def test_resuming_with_anchors_is_exact_and_notices_changes(domains, pairs, tmp_path):
+def test_resuming_with_anchors_is_exact_and_detects_changes(domains, pairs, tmp_path):
     for name, observer in (("whole", None), ("parts", StopAt(4))):
         api.train(
             *domains, out=tmp_path / name, image_size=32, steps=7, anchors=pairs, settings=SMALL, observer=observer
         )
     resume(tmp_path / "parts")
-    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
-    assert RunFolder(tmp_path / "parts").describe()["data"]["anchors"]
+    assert_equal_weights(tmp_path / "parts", tmp_path / "whole")
+    assert RunFolder(tmp_path / "parts").describe().data["anchors"]
     write_pairs(pairs, [("000.png", "000.png")])
     with pytest.raises(RunError, match="the anchors have changed"):
         resume(tmp_path / "parts", steps=9)

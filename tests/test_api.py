@@ -1,4 +1,4 @@
-"""The calls in Python: names, folders and budgets as a user gives them."""
+"""The Python interface: public names, and the folders and settings of a call."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tests.conftest import SMALL, write_images
 DEFAULTS = {"preset": "modern", "image_size": 64, "steps": None, "minutes": None, "seed": 0, "settings": ()}
 
 
-def test_public_names_are_sorted_and_there():
+def test_public_names_are_sorted_and_documented():
     assert list(discogan.__all__) == sorted(discogan.__all__)
     for name in discogan.__all__:
         assert getattr(discogan, name).__doc__
@@ -28,7 +28,7 @@ def test_folders_become_absolute(tmp_path, monkeypatch):
     assert source == {"name": "folders", "a": str(tmp_path / "x"), "b": str(tmp_path / "y")}
 
 
-def test_home_is_understood():
+def test_a_tilde_means_the_home_folder():
     assert api.resolve_config("~/x", "~/y", **DEFAULTS).source["a"] == str(Path.home() / "x")
 
 
@@ -39,7 +39,7 @@ def test_one_folder_is_the_root_of_a_named_source(tmp_path):
 
 
 def test_one_folder_without_a_layout_is_explained(tmp_path):
-    with pytest.raises(ConfigError, match="give two folders A B"):
+    with pytest.raises(ConfigError, match="Give two folders A B"):
         api.resolve_config(tmp_path, None, **DEFAULTS)
 
 
@@ -60,6 +60,6 @@ def test_a_plain_script_needs_no_main_guard(tmp_path):
         "image = discogan.load(outcome.run).translate(__import__('PIL.Image').Image.new('RGB', (9, 9)), 'a_to_b')\n"
         "print(outcome.ended, image.size)\n"
     )
-    done = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["once", "budget", "(32,", "32)"]
+    finished = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == ["once", "budget", "(32,", "32)"]

@@ -23,7 +23,7 @@ def save(run, step, keep=3):
     return save_checkpoint(run, {"generator_ab": {"x": torch.full((2,), float(step))}}, Progress(step, step / 2), keep)
 
 
-def test_the_newest_few_are_kept_and_named(run):
+def test_the_newest_checkpoints_are_kept(run):
     for step in (5, 10, 1_000_000, 1_000_005):
         save(run, step)
     kept = sorted(path.name for path in run.checkpoints.iterdir())
@@ -36,11 +36,11 @@ def test_the_newest_few_are_kept_and_named(run):
 def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, moment):
     save(run, 1)
 
-    def killed(*_, **__):
+    def kill(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, moment, killed)
+        patch.setattr(checkpoints, moment, kill)
         with pytest.raises(KeyboardInterrupt):
             save(run, 2)
     assert run.last_checkpoint().name == "step-000001"
@@ -50,16 +50,16 @@ def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, m
 
 
 @pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
-def test_a_best_that_cannot_be_replaced_stays(run, monkeypatch, moment):
+def test_a_best_folder_that_cannot_be_replaced_stays(run, monkeypatch, moment):
     files = {name: {"weight": torch.zeros(1)} for name in NETWORKS}
     save_best(run, files, Progress(1, 1.0))
 
-    def full(*_, **__):
+    def fail(*_, **__):
         assert read_progress(run.path / "best").step == 1
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, moment, full)
+        patch.setattr(checkpoints, moment, fail)
         with pytest.raises(OSError, match="no space"):
             save_best(run, files, Progress(2, 2.0))
     assert read_progress(run.path / "best").step == 1
@@ -67,7 +67,7 @@ def test_a_best_that_cannot_be_replaced_stays(run, monkeypatch, moment):
     assert read_progress(run.path / "best").step == 3
 
 
-def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
+def test_a_kill_while_deleting_leaves_no_partial_checkpoint(run, monkeypatch):
     for step in (1, 2):
         save(run, step)
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -78,7 +78,7 @@ def test_a_kill_while_pruning_leaves_no_half_checkpoint(run, monkeypatch):
     assert [path.name for path in run.checkpoints.iterdir()] == ["step-000004"]
 
 
-def test_a_model_is_safetensors_and_json_alone(small_run):
+def test_a_run_contains_no_pickled_files(small_run):
     suffixes = {path.suffix for path in small_run.rglob("*") if path.is_file() and path.name not in (".lock", "last")}
     assert suffixes == {".html", ".json", ".jsonl", ".png", ".safetensors"}
 
@@ -91,14 +91,14 @@ def test_loading_never_unpickles(small_run, monkeypatch):
     assert not model.training
 
 
-def test_a_checkpoint_stands_alone(small_run, tmp_path):
+def test_a_checkpoint_loads_without_its_run(small_run, tmp_path):
     shutil.copytree(small_run / "checkpoints" / "step-000003", tmp_path / "elsewhere")
     early, _ = load_model(tmp_path / "elsewhere", CPU)
     late, _ = load_model(small_run, CPU)
     assert not torch.equal(next(early.parameters()), next(late.parameters()))
 
 
-def test_what_cannot_be_loaded_is_explained(small_run, tmp_path):
+def test_loading_errors_are_explained(small_run, tmp_path):
     with pytest.raises(RunError, match=r"no config\.json"):
         load_model(tmp_path, CPU)
     copy = shutil.copytree(small_run, tmp_path / "copy")
@@ -114,7 +114,7 @@ def test_what_cannot_be_loaded_is_explained(small_run, tmp_path):
         RunFolder(copy).describe()
 
 
-def test_weights_that_do_not_fit_their_description(small_run, tmp_path):
+def test_weights_that_do_not_fit_config_json_are_refused(small_run, tmp_path):
     copy = shutil.copytree(small_run / "checkpoints" / "step-000007", tmp_path / "copy")
     description = json.loads((copy / "config.json").read_text())
     description["config"]["generator"]["width"] = 8
@@ -124,7 +124,7 @@ def test_weights_that_do_not_fit_their_description(small_run, tmp_path):
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_an_optimiser_goes_on_as_it_was(layout):
+def test_a_restored_optimiser_continues_exactly(layout):
     torch.manual_seed(0)
     networks = [torch.nn.Conv2d(3, 4, 4).to(memory_format=layout) for _ in range(2)]
     optimisers = [torch.optim.Adam(network.parameters(), fused=True) for network in networks]
@@ -147,6 +147,6 @@ def test_an_optimiser_goes_on_as_it_was(layout):
     assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))
 
 
-def test_the_folder_around_a_run_says_where_the_run_is(small_run):
+def test_the_error_for_a_parent_folder_names_the_run(small_run):
     with pytest.raises(RunError, match=f"There is one at .*{small_run.name}"):
         load_model(small_run.parent, CPU)

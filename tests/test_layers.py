@@ -1,4 +1,4 @@
-"""Higher layers import lower ones only, never sideways between packages of one layer (docs/design.md)."""
+"""A module imports only lower layers, never another package of its own layer (docs/design.md)."""
 
 import ast
 from pathlib import Path
@@ -46,7 +46,7 @@ def part_of(path: Path) -> str:
 
 
 def imports(path: Path, top_level: bool = False) -> list[str]:
-    """Absolute names a module imports; with ``top_level`` only those that importing it runs."""
+    """Absolute names that a module imports; with ``top_level`` only the imports at module level."""
     tree = ast.parse(path.read_text())
     nodes = tree.body if top_level else list(ast.walk(tree))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
@@ -60,16 +60,16 @@ def imports(path: Path, top_level: bool = False) -> list[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_only_lower_layers(path):
     own = part_of(path)
-    assert own in LEVEL, f"{own} has no place in the layers"
+    assert own in LEVEL, f"{own} is in no layer"
     for name in imports(path):
-        if not name.startswith("discogan.") or False:
+        if not name.startswith("discogan."):
             continue
-        other = name.split(".")[1]
-        assert other == own or LEVEL[other] > LEVEL[own], f"{own} imports {other}"
+        imported = name.split(".")[1]
+        assert imported == own or LEVEL[imported] > LEVEL[own], f"{own} imports {imported}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_light_parts_do_not_load_torch(path):
+def test_light_modules_do_not_import_torch(path):
     loaded = {name.split(".")[0] for name in imports(path, top_level=True)}
     if part_of(path) in WITHOUT_TORCH:
         assert not loaded & {"torch", "torchmetrics", "safetensors"}
@@ -77,7 +77,7 @@ def test_light_parts_do_not_load_torch(path):
         assert not loaded & {"numpy", "PIL", "rich", "cyclopts"}
 
 
-def test_the_check_sees_an_upward_import(tmp_path):
+def test_the_check_detects_an_upward_import(tmp_path):
     module = tmp_path / "losses.py"
     module.write_text("from discogan.training import train\nfrom discogan import api\n")
     assert imports(module) == ["discogan.training", "discogan.api"]

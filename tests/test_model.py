@@ -16,7 +16,7 @@ def model():
     return build_model(config)
 
 
-def test_round_trips_are_what_their_names_say(model):
+def test_round_trips_apply_the_generators_that_their_names_say(model):
     model.eval()
     a, b = torch.rand(2, 3, 32, 32), torch.rand(2, 1, 32, 32)
     trips = model.round_trips(a, b)
@@ -27,7 +27,7 @@ def test_round_trips_are_what_their_names_say(model):
     assert trips.fake_b.shape == b.shape
 
 
-def test_a_pass_runs_once_and_only_when_asked_for(model):
+def test_a_pass_runs_once_and_only_when_used(model):
     calls = []
     for name, network in model.generators.items():
         network.register_forward_hook(lambda *_, name=name: calls.append(name))
@@ -39,12 +39,12 @@ def test_a_pass_runs_once_and_only_when_asked_for(model):
     assert calls == ["generator_ab", "generator_ba"]
 
 
-def test_discriminators_judge_the_domain_they_are_named_after(model):
+def test_discriminators_take_images_of_their_domain(model):
     assert model.discriminate_a(torch.rand(2, 3, 32, 32)).logits.shape == (2, 1)
     assert model.discriminate_b(torch.rand(2, 1, 32, 32)).logits.shape == (2, 1)
 
 
-def test_pixels_in_pixels_out_in_batches(model):
+def test_translated_pixels_do_not_depend_on_the_batch_size(model):
     model.eval()
     pixels = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8).numpy()
     whole = model.translate_pixels(pixels, "a_to_b", batch_size=5)
@@ -55,7 +55,7 @@ def test_pixels_in_pixels_out_in_batches(model):
         model.translate_pixels(pixels, "ab")
 
 
-def test_the_average_starts_fast_and_then_follows_its_decay(model):
+def test_the_average_moves_faster_in_the_first_steps(model):
     live = model.generators
     average = averaged_copy(live)
     start = copy.deepcopy(average)

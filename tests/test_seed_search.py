@@ -20,19 +20,19 @@ from tests.test_training import StopAt, assert_equal_weights
 OPTIONS = {"image_size": 32, "steps": 40, "seeds_tried": 3, "settings": SMALL}
 
 
-@pytest.mark.parametrize(("starts", "counts"), [(2, [2]), (3, [3, 2]), (4, [4, 2]), (8, [8, 4, 2])])
-def test_rounds_halve_and_cost_what_exploring_may(starts, counts):
-    rounds = plan_rounds(starts)
-    assert [turn.seeds for turn in rounds] == counts
-    before, cost = 0.0, 0.0
-    for turn in rounds:
-        assert turn.share > before
-        cost += turn.seeds * (turn.share - before)
-        before = turn.share
+@pytest.mark.parametrize(("seeds", "counts"), [(2, [2]), (3, [3, 2]), (4, [4, 2]), (8, [8, 4, 2])])
+def test_rounds_halve_the_seeds_and_cost_the_search_fraction(seeds, counts):
+    rounds = plan_rounds(seeds)
+    assert [search_round.seeds for search_round in rounds] == counts
+    share_before, cost = 0.0, 0.0
+    for search_round in rounds:
+        assert search_round.share > share_before
+        cost += search_round.seeds * (search_round.share - share_before)
+        share_before = search_round.share
     assert cost == pytest.approx(SEARCH_FRACTION)
 
 
-class Rounds(Observer):
+class SearchRecorder(Observer):
     def __init__(self):
         self.scores, self.alarms = [], []
 
@@ -44,13 +44,12 @@ class Rounds(Observer):
 
 
 @pytest.fixture(scope="module")
-def chosen(domains, tmp_path_factory):
-    """A run chosen among three starts, and the scores they had."""
-    run, observer = tmp_path_factory.mktemp("starts") / "run", Rounds()
+def searched(domains, tmp_path_factory):
+    """A run selected from three seeds, the observer of its search, and its outcome."""
+    run, observer = tmp_path_factory.mktemp("seeds") / "run", SearchRecorder()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            "discogan.verdict.MIN_REFERENCE_SCORE", 0.0
-        )  # So few steps have learned nothing that could confirm.
+        # Runs of so few steps have learned too little to count as reference runs.
+        patched.setattr("discogan.verdict.MIN_REFERENCE_SCORE", 0.0)
         return run, observer, api.train(*domains, out=run, observer=observer, **OPTIONS)
 
 
@@ -59,30 +58,30 @@ def weak_references_count(monkeypatch):
     monkeypatch.setattr("discogan.verdict.MIN_REFERENCE_SCORE", 0.0)
 
 
-def test_the_best_start_goes_on_and_the_budget_is_kept(chosen):
-    run, observer, outcome = chosen
+def test_the_best_seed_continues_within_the_budget(searched):
+    run, observer, outcome = searched
     first, second = observer.scores
     assert first.keys() == {"0", "1", "2"}
     assert second.keys() == set(sorted(first, key=lambda seed: -first[seed])[:2])
-    winner = max(second, key=lambda seed: second[seed])
-    description = RunFolder(run).describe()
-    assert (description["config"]["seed"], description["config"]["training"]["starts"]) == (int(winner), 1)
+    selected = max(second, key=lambda seed: second[seed])
+    config = RunFolder(run).describe().config
+    assert (config.seed, config.training.seeds_tried) == (int(selected), 1)
     steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "seeds").glob("s*")}
-    spent = sum(steps.values()) - steps[f"seed-{winner}"] + outcome.step
+    spent = sum(steps.values()) - steps[f"seed-{selected}"] + outcome.step
     assert abs(spent - 40) <= 2
     assert outcome.verdict.agreement.runs == 1
 
 
-def test_the_winner_is_what_one_run_of_its_seed_would_be(chosen, domains, tmp_path):
-    run, _, outcome = chosen
-    seed = RunFolder(run).describe()["config"]["seed"]
-    alone = {**OPTIONS, "seeds_tried": None, "steps": outcome.step}
-    api.train(*domains, out=tmp_path / "alone", seed=seed, **alone)
-    assert_equal_weights(run, tmp_path / "alone")
+def test_the_selected_run_equals_a_single_run_of_its_seed(searched, domains, tmp_path):
+    run, _, outcome = searched
+    seed = RunFolder(run).describe().config.seed
+    options = {**OPTIONS, "seeds_tried": None, "steps": outcome.step}
+    api.train(*domains, out=tmp_path / "single", seed=seed, **options)
+    assert_equal_weights(run, tmp_path / "single")
 
 
-def test_stopping_while_choosing_and_resuming_changes_nothing(chosen, domains, tmp_path):
-    whole, _, _ = chosen
+def test_stopping_and_resuming_a_search_changes_nothing(searched, domains, tmp_path):
+    whole, _, _ = searched
     outcome = api.train(*domains, out=tmp_path / "run", observer=StopAt(2), **OPTIONS)
     assert outcome.ended == "interrupted"
     assert not RunFolder(tmp_path / "run").exists
@@ -90,19 +89,19 @@ def test_stopping_while_choosing_and_resuming_changes_nothing(chosen, domains, t
         api.train(*domains, out=tmp_path / "run", **OPTIONS)
     assert resume(tmp_path / "run", observer=StopAt(2)).ended == "interrupted"
     assert resume(tmp_path / "run").ended == "budget"
-    assert_equal_weights(whole, tmp_path / "run")
+    assert_equal_weights(tmp_path / "run", whole)
     plans = [json.loads((run / "seeds" / "plan.json").read_text())["rounds"] for run in (whole, tmp_path / "run")]
     assert plans[0] == plans[1]
 
 
-def test_resuming_a_choice_heeds_what_is_changed(domains, tmp_path):
+def test_a_resumed_search_uses_changed_options(domains, tmp_path):
     run = tmp_path / "run"
     assert api.train(*domains, out=run, observer=StopAt(2), **OPTIONS).ended == "interrupted"
     assert resume(run, steps=20, settings=["training.learning_rate=1e-4"]).ended == "budget"
     steps = {path.name: read_progress(RunFolder(path).last_checkpoint()).step for path in (run / "seeds").glob("s*")}
-    seed, training = (RunFolder(run).describe()["config"][name] for name in ("seed", "training"))
-    assert training["learning_rate"] == 1e-4
-    spent = sum(steps.values()) - steps[f"seed-{seed}"] + read_progress(RunFolder(run).last_checkpoint()).step
+    config = RunFolder(run).describe().config
+    assert config.training.learning_rate == 1e-4
+    spent = sum(steps.values()) - steps[f"seed-{config.seed}"] + read_progress(RunFolder(run).last_checkpoint()).step
     assert abs(spent - 20) <= 2
 
 
@@ -111,7 +110,7 @@ class StopAtSamples(Observer):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_signal_at_the_end_of_a_start_stops_the_others_too(domains, tmp_path):
+def test_a_signal_at_the_end_of_one_seed_stops_the_search(domains, tmp_path):
     outcome = api.train(*domains, out=tmp_path / "run", observer=StopAtSamples(), **OPTIONS)
     assert (outcome.ended, outcome.signal) == ("interrupted", signal.SIGINT)
     assert [path.name for path in (tmp_path / "run" / "seeds").glob("seed-*")] == ["seed-0"]
@@ -119,51 +118,52 @@ def test_a_signal_at_the_end_of_a_start_stops_the_others_too(domains, tmp_path):
 
 
 def diverge(monkeypatch, *seeds):
-    """Let the starts of some seeds diverge at their second step."""
-    step = Trainer.train_step
+    """Let the runs of these seeds diverge at their second step."""
+    train_step = Trainer.train_step
 
-    def diverging(self, number):
-        if number == 1 and self.config.seed in seeds:
-            raise DivergedError(number, "adversarial_a", "there is no checkpoint before it")
-        return step(self, number)
+    def train_or_diverge(self, step):
+        if step == 1 and self.config.seed in seeds:
+            raise DivergedError(step, "adversarial_a", "There is no checkpoint.")
+        return train_step(self, step)
 
-    monkeypatch.setattr(Trainer, "train_step", diverging)
+    monkeypatch.setattr(Trainer, "train_step", train_or_diverge)
 
 
-def test_a_start_that_diverges_loses_and_the_others_go_on(domains, tmp_path, monkeypatch):
+def test_the_search_continues_without_seeds_that_diverge(domains, tmp_path, monkeypatch):
     diverge(monkeypatch, 0, 2)
-    observer = Rounds()
+    observer = SearchRecorder()
     assert api.train(*domains, out=tmp_path / "run", observer=observer, **OPTIONS).ended == "budget"
     assert [scores.keys() for scores in observer.scores] == [{"1"}, {"1"}]
-    assert RunFolder(tmp_path / "run").describe()["config"]["seed"] == 1
-    said = [alarm.message for alarm in observer.alarms if alarm.kind == "divergence"]
-    assert [message[:6] for message in said] == ["Seed 0", "Seed 2"]
+    assert RunFolder(tmp_path / "run").describe().config.seed == 1
+    messages = [alarm.message for alarm in observer.alarms if alarm.kind == "divergence"]
+    assert [message[:6] for message in messages] == ["Seed 0", "Seed 2"]
+    assert all("adversarial_a became NaN or infinite" in message for message in messages)
     assert reference_checkpoints(tmp_path / "run", 1) == []
 
 
-def test_starts_that_all_diverge_say_so(domains, tmp_path, monkeypatch):
+def test_a_search_whose_seeds_all_diverge_raises(domains, tmp_path, monkeypatch):
     diverge(monkeypatch, 0, 1, 2)
     with pytest.raises(DivergedError, match="adversarial_a"):
         api.train(*domains, out=tmp_path / "run", **OPTIONS)
 
 
 @pytest.mark.usefixtures("weak_references_count")
-def test_the_losers_are_witnesses_in_an_evaluation(chosen):
-    run, _, outcome = chosen
-    seed = RunFolder(run).describe()["config"]["seed"]
+def test_eliminated_runs_are_references_in_an_evaluation(searched):
+    run, _, outcome = searched
+    seed = RunFolder(run).describe().config.seed
     assert len(reference_checkpoints(run, seed)) == 1
     verdict = evaluate(run, device="cpu")["verdict"]
-    assert verdict["agreement"]["agreement"] == pytest.approx(outcome.verdict.agreement.share, abs=0.1)
+    assert verdict["agreement"]["share"] == pytest.approx(outcome.verdict.agreement.share, abs=0.1)
 
 
 @pytest.mark.usefixtures("weak_references_count")
-def test_a_run_is_compared_with_others_on_request(small_run, chosen):
+def test_a_run_is_compared_with_other_runs_on_request(small_run, searched):
     assert evaluate(small_run, device="cpu")["verdict"]["agreement"] is None
-    other = chosen[0] / "seeds" / "seed-1"
-    assert evaluate(small_run, against=[other], device="cpu")["verdict"]["agreement"]["runs"] == 1
+    reference = searched[0] / "seeds" / "seed-1"
+    assert evaluate(small_run, against=[reference], device="cpu")["verdict"]["agreement"]["runs"] == 1
 
 
-def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_path):
+def test_a_run_whose_images_are_missing_is_still_scored_on_true_pairs(domains, tmp_path):
     shutil.copytree(domains[0], tmp_path / "a")
     api.train(tmp_path / "a", domains[1], out=tmp_path / "run", image_size=32, steps=2, settings=SMALL)
     shutil.rmtree(tmp_path / "a")
@@ -173,14 +173,14 @@ def test_a_run_far_from_its_images_is_still_scored_on_true_pairs(domains, tmp_pa
 
 
 @pytest.mark.parametrize("preset", ["gan", "recon_gan"])
-def test_a_model_of_one_direction_is_judged_by_it_alone(domains, tmp_path, preset):
+def test_the_verdict_of_a_one_direction_model_covers_that_direction_only(domains, tmp_path, preset):
     options = {"preset": preset, "image_size": 32, "steps": 3, "settings": SMALL}
     outcome = api.train(*domains, out=tmp_path / "run", **options)
     assert outcome.verdict.metrics.keys() == {"a_to_b"}
     assert evaluate(tmp_path / "run", device="cpu")["verdict"]["metrics"].keys() == {"a_to_b"}
 
 
-def test_best_is_a_checkpoint_to_use(small_run):
+def test_best_is_a_loadable_checkpoint_of_the_networks(small_run):
     model, config = load_model(small_run / "best", pick_device("cpu"))
     assert config.data.image_size == 32
     assert {path.name for path in (small_run / "best").iterdir()} == {
@@ -191,25 +191,25 @@ def test_best_is_a_checkpoint_to_use(small_run):
     assert not model.training
 
 
-def test_a_stalled_run_stops_when_told_to(domains, tmp_path, monkeypatch):
-    monkeypatch.setattr("discogan.verdict.Figures.score", property(lambda _: 0.5))
+def test_a_stalled_run_stops_on_request(domains, tmp_path, monkeypatch):
+    monkeypatch.setattr("discogan.verdict.DirectionMetrics.score", property(lambda _: 0.5))
     alarms = []
 
-    class Listening(Observer):
+    class AlarmRecorder(Observer):
         def on_alarm(self, alarm):
             alarms.append(alarm.kind)
 
     settings = (*SMALL, "training.score_every_steps=2")
-    for name, stop, ended in (("on", "false", "budget"), ("stops", "true", "stalled")):
-        own = (*settings, f"training.stop_when_stalled={stop}")
-        outcome = api.train(*domains, out=tmp_path / name, image_size=32, steps=20, settings=own, observer=Listening())
+    for name, stop, ended in (("continues", "false", "budget"), ("stops", "true", "stalled")):
+        options = {"image_size": 32, "steps": 20, "settings": (*settings, f"training.stop_when_stalled={stop}")}
+        outcome = api.train(*domains, out=tmp_path / name, **options, observer=AlarmRecorder())
         assert outcome.ended == ended
         assert "stall" in alarms
     assert outcome.step == 10
     assert (tmp_path / "stops" / "verdict.json").exists()
 
 
-def test_a_best_that_a_kill_left_half_replaced_is_mended(domains, tmp_path):
+def test_a_best_folder_that_a_kill_left_half_replaced_is_restored(domains, tmp_path):
     api.train(*domains, out=tmp_path / "run", image_size=32, steps=4, settings=SMALL)
     (tmp_path / "run" / "best").rename(tmp_path / "run" / ".dropping-best")
     resume(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""What makes it fast changes nothing; and the counts that the benchmark rests on."""
+"""Optimisations do not change the losses, and the counts of the benchmark are correct."""
 
 import json
 import sys
@@ -20,15 +20,15 @@ from tests.conftest import SMALL
 
 
 @pytest.mark.parametrize("preset", ["official", "modern"])
-def test_the_losses_are_those_of_a_plain_restatement_over_thirty_steps(preset):
+def test_losses_equal_those_of_a_plain_implementation_over_thirty_steps(preset):
     assert speed.loss_difference(preset, 32) < 1e-8
 
 
-def test_the_comparison_sees_another_loss(monkeypatch):
-    def another(made, real):
-        return 1.001 * (made - real).square().mean()
+def test_the_comparison_detects_a_different_loss(monkeypatch):
+    def different_loss(generated, real):
+        return 1.001 * (generated - real).square().mean()
 
-    monkeypatch.setattr("discogan.objectives.official.reconstruction", another)
+    monkeypatch.setattr("discogan.objectives.official.reconstruction", different_loss)
     assert speed.loss_difference("official", 32, steps=2) > 5e-4
 
 
@@ -53,16 +53,16 @@ def weights_after(domains, out, **settings):
     return RunFolder(out).last_checkpoint()
 
 
-def test_the_order_in_memory_is_an_option_and_changes_rounding_alone(domains, tmp_path):
+def test_the_memory_format_changes_only_rounding(domains, tmp_path):
     first = weights_after(domains, tmp_path / "last", memory_format="channels_last")
     second = weights_after(domains, tmp_path / "contiguous", memory_format="contiguous")
     for name in ("generator_ab", "discriminator_a"):
-        one, other = (load_file(checkpoint / f"{name}.safetensors") for checkpoint in (first, second))
-        assert all(torch.allclose(one[key].float(), other[key].float(), atol=5e-3) for key in one)
+        last, contiguous = (load_file(checkpoint / f"{name}.safetensors") for checkpoint in (first, second))
+        assert all(torch.allclose(last[key].float(), contiguous[key].float(), atol=5e-3) for key in last)
     assert memory_format(torch.device("mps")) is torch.contiguous_format
 
 
-def test_moments_are_laid_out_as_what_they_belong_to_after_a_resume(domains, tmp_path):
+def test_moments_have_the_memory_layout_of_their_weights_after_a_resume(domains, tmp_path):
     train(*domains, out=tmp_path / "run", image_size=32, steps=3, settings=SMALL)
     learner = Learner(load_config("modern", image_size=32, settings=SMALL))
     learner.restore(RunFolder(tmp_path / "run").last_checkpoint())
@@ -72,9 +72,9 @@ def test_moments_are_laid_out_as_what_they_belong_to_after_a_resume(domains, tmp
     resume(tmp_path / "run", steps=4)
 
 
-def test_a_store_too_large_for_memory_is_not_read_ahead(tmp_path, monkeypatch):
+def test_a_store_larger_than_memory_is_not_read_ahead(tmp_path, monkeypatch):
     if not Path("/proc/self/smaps").exists():
-        pytest.skip("this system does not tell how memory is mapped")
+        pytest.skip("this system does not show how memory is mapped")
     file = tmp_path / "pixels.npy"
     np.save(file, np.zeros((300, 32, 32, 3), np.uint8))
 
@@ -90,7 +90,7 @@ def test_a_store_too_large_for_memory_is_not_read_ahead(tmp_path, monkeypatch):
     assert advised(store.expect_random_access(np.load(file, mmap_mode="r")))
 
 
-def test_the_results_of_the_benchmark_are_kept_with_their_machine():
+def test_benchmark_results_record_their_machine():
     rows = speed.RESULTS.read_text().splitlines()
     assert rows
     for row in map(json.loads, rows):
@@ -100,7 +100,7 @@ def test_the_results_of_the_benchmark_are_kept_with_their_machine():
         assert speed.PARTS.keys() <= row.keys()
 
 
-def test_the_tables_of_performance_are_what_was_measured_last_on_each_machine():
+def test_the_tables_in_performance_md_show_the_latest_measurements():
     document = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
     for row in speed.latest().values():
         lines = speed.training_table(row)
@@ -108,7 +108,7 @@ def test_the_tables_of_performance_are_what_was_measured_last_on_each_machine():
         assert [line for line in lines if line not in document] == []
 
 
-def test_what_was_not_measured_is_shown_as_such():
+def test_missing_measurements_are_dashes():
     row = {"cyclegan": {"batch_size": 1, "gflop_a_step": 1.0, "ours bf16: images/s": 2.0}}
     assert speed.training_table(row) == ["| `cyclegan`, 64, 1 | - | - | - | - | 2.0 | - | - | |"]
 

@@ -223,7 +223,9 @@ class NanWeights(Observer):
 def test_a_nonfinite_loss_stops_training_and_names_step_and_loss(domains, tmp_path):
     trainer = new_trainer(domains, tmp_path / "run", "training.log_every_steps=4")
     trainer.observer = NanWeights(trainer, 4)
-    with pytest.raises(DivergedError, match=r"discriminator_b became NaN or infinite at step 5 .*step-000003") as error:
+    with pytest.raises(
+        DivergedError, match=r"discriminator_b became NaN or infinite at step 5\. .*step-000003"
+    ) as error:
         trainer.fit()
     assert (error.value.step, error.value.term) == (5, "discriminator_b")
     assert trainer.run.last_checkpoint().name == "step-000003"

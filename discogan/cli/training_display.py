@@ -30,7 +30,7 @@ class TrainingDisplay(Observer):
             TextColumn("{task.fields[note]}"),
             console=errors,
             transient=True,
-            disable=console.quiet,
+            disable=console.quiet or not errors.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
         self._task = "training"

@@ -1,20 +1,12 @@
-"""What the terminal shows during training and after an evaluation."""
+"""What the terminal shows after an evaluation."""
 
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from discogan.cli.console import print_evaluation, print_table, print_verdict, say
-from discogan.cli.train import Display, _clock, losses_line, report_outcome
-from discogan.config import load_config
 from discogan.metrics import describe_values, metric_kinds
-from discogan.run_folder import Progress
-from discogan.training import Outcome, StepReport
 from discogan.verdict import Label
-
-RECORD = {"step": 25, "images_seen": 400, "elapsed_seconds": 2.0, "images_per_second": 200.0, "adversarial_a": 0.7}
-
 
 NAMES = ("diversity", "distribution", "change", "discriminator_accuracy")
 VERDICT = {
@@ -29,13 +21,6 @@ VERDICT = {
     "held_out_anchors": None,
     "anchors_found": None,
 }
-
-
-def report(step, seconds, record=None):
-    return StepReport(step, 16 * step, seconds, step / 100, record, Path("run"))
-
-
-VALUES = describe_values({name: kind for name, kind in metric_kinds().items() if not kind.on_demand})
 
 
 def direction(top_1):
@@ -53,38 +38,6 @@ def evaluation(a_to_b=0.75, b_to_a=0.5, **changes):
 def printed(capsys, *arguments):
     print_evaluation(*arguments)
     return capsys.readouterr().out.splitlines()
-
-
-def test_losses_leave_out_what_is_shown_elsewhere():
-    assert losses_line(RECORD) == "adversarial_a 0.700"
-
-
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (61.4, "1:01"), (3599.6, "1:00:00"), (7325, "2:02:05")])
-def test_remaining_time(seconds, shown):
-    assert _clock(seconds) == shown
-
-
-def test_without_a_terminal_a_line_comes_now_and_then(capsys):
-    with Display() as display:
-        observer = display.observer()
-        observer.on_start(Path("runs/x"), load_config("modern", image_size=32), Progress(7, 1.0))
-        observer.on_skipped("b", ["x.png is not a readable image (cut); repair or remove it."])
-        for step, seconds in ((25, 2.0), (50, 4.0), (75, 40.0)):
-            observer.on_step(report(step, seconds, RECORD))
-        observer.on_step(report(76, 41.0))
-    shown = capsys.readouterr().err.splitlines()
-    assert shown[0] == "Training modern at 32 px into runs/x from step 7"
-    assert shown[1].startswith("Skipped in B: x.png")
-    steps = [line for line in shown if line.startswith("step")]
-    assert [line.split()[1] for line in steps] == ["25", "75"]
-    assert "200 images/s  0:06 left  adversarial_a 0.700" in steps[0]
-
-
-def test_the_end_says_how_to_go_on(capsys):
-    assert report_outcome(Outcome(Path("r"), 1200, "budget")) == 0
-    assert "discogan translate r INPUT" in capsys.readouterr().out
-    assert report_outcome(Outcome(Path("r"), 3, "interrupted", 15)) == 143
-    assert "discogan train --resume r" in capsys.readouterr().out
 
 
 def test_an_evaluation_has_at_most_15_lines_with_the_verdict_first(capsys):

@@ -1,4 +1,4 @@
-"""That relations are found at all: short trainings on pictures whose true pairs are known."""
+"""Short trainings on images with known true pairs find the relation."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from discogan.evaluation import evaluate
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_demo_s_relation_is_found_without_pairs(tmp_path):
+def test_the_relation_of_the_demo_is_found_without_pairs(tmp_path):
     draw_domains(tmp_path, seed=1)
     api.train(
         tmp_path / "train_a",
@@ -28,7 +28,7 @@ def test_the_demo_s_relation_is_found_without_pairs(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_hands_are_found_from_their_edges(shared_data, tmp_path):
+def test_the_relation_of_hands_and_their_edges_is_found(shared_data, tmp_path):
     data = shared_data / "hands_edges_photo"
     api.train(data / "train_a", data / "train_b", out=tmp_path / "run", preset="modern", image_size=32, minutes=1.5)
     scores = evaluate(tmp_path / "run", data / "test_a", data / "test_b")

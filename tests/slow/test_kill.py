@@ -1,4 +1,4 @@
-"""A run that is killed again and again ends in the weights of one that was never stopped, bit for bit."""
+"""A run that is killed many times ends with exactly the weights of an uninterrupted run."""
 
 import os
 import random
@@ -26,10 +26,10 @@ SETTINGS = (
 
 
 def start(killed, domains):
-    """A training process: begun where nothing was written yet, else resumed."""
+    """Start a training process that begins the run, or resumes it if it exists."""
     flags = [word for setting in SETTINGS for word in ("--set", setting)]
-    begin = [*domains, "--out", killed, "--image-size", 32, "--steps", STEPS, *flags]
-    words = ["--resume", killed] if RunFolder(killed).exists else begin
+    new_run = [*domains, "--out", killed, "--image-size", 32, "--steps", STEPS, *flags]
+    words = ["--resume", killed] if RunFolder(killed).exists else new_run
     command = [sys.executable, "-m", "discogan", "train", *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ)
 
@@ -39,26 +39,26 @@ def step_reached(run):
     return read_progress(newest).step if newest else 0
 
 
-def wait_for_an_instant(process, run, rng):
-    """Some time while it starts, or else some time after it has written a checkpoint."""
+def wait_for_random_moment(process, run, rng):
+    """Wait for a random moment of the start-up, or for a random time after the next checkpoint."""
     if rng.random() < 0.25:
         time.sleep(rng.uniform(0, 2.5))
         return
-    before = step_reached(run)
-    while step_reached(run) == before and process.poll() is None:
+    step_before = step_reached(run)
+    while step_reached(run) == step_before and process.poll() is None:
         time.sleep(0.005)
     time.sleep(rng.uniform(0, 0.4))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_sigkill_at_random_instants(domains, tmp_path):
+def test_sigkill_at_random_moments(domains, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     api.train(*domains, out=whole, image_size=32, steps=STEPS, settings=SETTINGS)
     rng, reached = random.Random(0), []
     for _ in range(KILLS):
         process = start(killed, domains)
-        wait_for_an_instant(process, killed, rng)
+        wait_for_random_moment(process, killed, rng)
         assert process.poll() is None, process.communicate()[0].decode()
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -68,4 +68,4 @@ def test_sigkill_at_random_instants(domains, tmp_path):
     process = start(killed, domains)
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output.decode()
-    assert_equal_weights(whole, killed)
+    assert_equal_weights(killed, whole)
