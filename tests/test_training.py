@@ -288,7 +288,7 @@ def test_mistakes_are_explained_before_anything_is_written(domains, tmp_path):
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(domains, small_run):
-    with pytest.raises(RunError, match="already holds a run. Continue it with --resume"):
+    with pytest.raises(RunError, match=r"already holds a run\. Continue it with --resume"):
         fit(domains, small_run)
 
 
