@@ -30,6 +30,7 @@ def write_sample_sheet(model: TranslationModel, data: TrainingData, run: RunFold
         if direction in model.round_trip_directions:
             reconstructed = model.translate_pixels(translated, opposite(direction))
             rows.append((f"{LABELS[direction]} to {source.upper()}", list(reconstructed)))
+    run.samples.mkdir(exist_ok=True)  # A copied run may lack it.
     unfinished = run.samples / f".step-{step:06d}.png"
     draw_sheet(rows, f"step {step:,}").save(unfinished)
     return unfinished.replace(run.samples / f"step-{step:06d}.png")
