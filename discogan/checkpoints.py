@@ -129,8 +129,11 @@ def load_network(network: nn.Module, state: State, checkpoint: Path) -> None:
 
 def optimiser_state(optimiser: Optimizer, prefix: str) -> State:
     """Return an optimiser's tensors by name; its settings are in the run's configuration."""
-    state = optimiser.state_dict()["state"]
-    return {f"{prefix}.{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+    tensors: State = {}
+    for index, values in optimiser.state_dict()["state"].items():
+        for name, value in values.items():
+            tensors[f"{prefix}.{index}.{name}"] = value
+    return tensors
 
 
 def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State) -> None:

@@ -347,7 +347,10 @@ class RunSummary:
     @property
     def alarms(self) -> list[str]:
         """The warnings that training raised."""
-        return [message for record in self.scores for message in record.get("alarms", [])]
+        messages: list[str] = []
+        for record in self.scores:
+            messages += record.get("alarms", [])
+        return messages
 
 
 def read_summary(run: str | Path) -> RunSummary:

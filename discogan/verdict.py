@@ -249,7 +249,9 @@ def measure_agreement(thumbnails: Thumbnails, references: Sequence[Thumbnails]) 
     for reference in references:
         pairs += [(thumbnails[direction], reference[direction]) for direction in thumbnails if direction in reference]
     by_symmetry = [symmetric_agreements(*pair) for pair in pairs]
-    means = {name: float(np.mean([shares[name] for shares in by_symmetry])) for name in SYMMETRIES}
+    means: dict[str, float] = {}
+    for name in SYMMETRIES:
+        means[name] = float(np.mean([shares[name] for shares in by_symmetry]))
     symmetry = max(means, key=lambda name: means[name])
     return Agreement(
         runs=len(references),

@@ -70,7 +70,7 @@ def test_results_are_read_with_the_present_keys(old):
     assert summary.verdict["agreement"] is None
     assert summary.evaluation["verdict"]["label"] == "unstable"
     assert summary.scores[0]["a_to_b_discriminator_accuracy"] == pytest.approx(0.958, abs=1e-3)
-    assert not any("judged" in name for record in summary.scores for name in record)
+    assert "judged" not in json.dumps(summary.scores)
 
 
 def test_an_agreement_is_read_with_the_present_keys(old):
@@ -194,7 +194,7 @@ def test_it_is_exported_to_onnx(old):
     assert translated.size == (32, 32)
 
 
-def test_it_translates(old, capsys):
+def test_it_translates(old):
     out = old / "translated"
     run_command("translate", old / "modern", old / "data" / "test_a", "--direction", "a_to_b", "--out", out)
     assert len(list(out.glob("*.png"))) == 6

@@ -110,8 +110,11 @@ def train(
         A Python file with your own objectives, networks, sources, metrics or trackers. May be repeated.
     """
     print_json_alone(json_file)
-    for file in imports or ():
-        _import(file)
+    if imports:
+        from discogan.registry import import_file
+
+        for file in imports:
+            import_file(file)
     new_options = (new or NewRunOptions()).given()
     session_options = (session or SessionOptions()).given()
     if resume is None:
@@ -127,12 +130,6 @@ def train(
     result = {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
     write_result(json_file, result)
     return print_outcome(outcome)
-
-
-def _import(file: Path) -> None:
-    from discogan.registry import import_file
-
-    import_file(file)
 
 
 def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, Any]) -> Outcome:

@@ -79,7 +79,7 @@ def test_two_seeds_with_anchors_end_in_a_verdict_with_a_reference_run(domains, t
     done = discogan("train", *domains, "--out", run, *options, *FLAGS)
     assert "Scores of 2 seeds: seed" in done.stderr
     assert "Verdict: " in done.stdout
-    assert "1 of 1 reference runs" in done.stdout
+    assert "a run with another seed" in done.stdout or "collapsed" in done.stdout
     assert "of 1 held-out anchors" in done.stdout
     assert len(done.stdout.splitlines()) <= 8
     assert RunFolder(run).describe().config.training.stop_when_stalled

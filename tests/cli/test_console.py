@@ -23,6 +23,9 @@ VERDICT = {
 }
 
 
+VALUES = describe_values({name: kind for name, kind in metric_kinds().items() if not kind.on_demand})
+
+
 def direction(top_1):
     names = ("top_1", "top_5", "l1", "ssim")
     paired = {prefix + name: top_1 for prefix in ("", "identity_", "chance_") for name in names}

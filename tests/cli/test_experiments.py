@@ -1,4 +1,4 @@
-"""The experiments' commands as a user types them."""
+"""The commands reproduce, chain, data render, and evaluate --metrics."""
 
 import pytest
 from PIL import Image
@@ -7,20 +7,20 @@ from discogan.cli import main
 
 
 def run(*words):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as end:
         main([str(word) for word in words])
-    return ended.value.code
+    return end.value.code
 
 
 def test_the_list_names_every_experiment(capsys):
     assert run("reproduce", "--list") == 0
-    said = capsys.readouterr().out
-    assert "toy" in said
-    assert "celeba_hair" in said
-    assert "ROOT/train/*.jpg" in " ".join(said.split())
+    shown = capsys.readouterr().out
+    assert "toy" in shown
+    assert "celeba_hair" in shown
+    assert "ROOT/train/*.jpg" in " ".join(shown.split())
 
 
-def test_mistakes_are_one_sentence(tmp_path, capsys):
+def test_mistakes_are_explained(tmp_path, capsys):
     assert run("reproduce") == 2
     assert "--list shows the names" in " ".join(capsys.readouterr().err.split())
     assert run("reproduce", "toy", "--out", tmp_path / "out", "--set", "objective.gama=1") == 2
@@ -36,6 +36,8 @@ def test_chain_draws_every_step(small_run, domains, tmp_path, capsys):
         assert sheet.height >= 4 * 96
     assert run("chain", domains[0], str(small_run), "--out", tmp_path / "chain.png") == 2
     assert "RUN:a_to_b or RUN:b_to_a" in " ".join(capsys.readouterr().err.split())
+    assert run("chain", domains[0], "--out", tmp_path / "chain.png") == 2
+    assert "Give at least one step" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.usefixtures("rendering")
