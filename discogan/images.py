@@ -1,8 +1,10 @@
-"""Images on disk and in memory: decoding, fitting, pixel ranges, sheets.
+"""Images on disk and in memory: decoding, resizing, pixel ranges, thumbnails, sheets.
 
-The only module that knows pixel ranges and channel order. At rest an image is a uint8 array
-(height, width, channels), RGB or grey. In a network it is a float tensor (batch, channels, height,
-width) in a ``PixelRange``. Decoding needs no PyTorch, so that worker processes start at once.
+The only module that knows pixel ranges and channel order. A stored image is a uint8 array (height, width, channels),
+RGB or grey. A network's image is a float tensor (batch, channels, height, width) in a ``PixelRange``. A metric's image
+is a float RGB tensor (batch, 3, height, width) in [0, 1].
+
+Decoding needs no PyTorch, so worker processes start fast; functions on tensors import it when they are called.
 """
 
 from __future__ import annotations
@@ -25,37 +27,65 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Fit = Literal["crop", "pad", "stretch"]
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+THUMBNAIL_PIXELS = 16
+"""Height and width of the thumbnails that metrics compare."""
 
 
 @dataclass(frozen=True)
 class PixelRange:
-    """The interval that a network's pixels lie in, and the way there from uint8 and back."""
+    """The interval of a network's pixel values, and the conversion from and to uint8."""
 
     low: float
     high: float
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """uint8 (N, H, W, C) in [0, 255] to float32 (N, C, H, W) in [low, high]."""
+        """Convert uint8 (N, H, W, C) in [0, 255] to float32 (N, C, H, W) in [low, high]."""
         return pixels.permute(0, 3, 1, 2).float().mul_((self.high - self.low) / 255).add_(self.low)
 
     def decode(self, images: Tensor) -> Tensor:
-        """Float (N, C, H, W) to the nearest uint8 (N, H, W, C), clipped to [0, 255]."""
+        """Convert float (N, C, H, W) to the nearest uint8 (N, H, W, C), clipped to [0, 255]."""
         return self.to_unit(images).mul(255).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
 
     def to_unit(self, images: Tensor) -> Tensor:
-        """Float (N, C, H, W) in [low, high] to float32 in [0, 1]."""
+        """Convert float (N, C, H, W) in [low, high] to float32 in [0, 1]."""
         return (images.float() - self.low) / (self.high - self.low)
 
 
 PIXEL_RANGES = {"sigmoid": PixelRange(0.0, 1.0), "tanh": PixelRange(-1.0, 1.0), "linear": PixelRange(0.0, 1.0)}
-"""The pixel range that goes with each output activation of a generator; a linear one may leave it and is clipped."""
+"""The pixel range of each output activation of a generator. A linear output can leave it and is clipped."""
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """Return grey images (N, 1, H, W) repeated to three channels, and RGB images unchanged."""
+    return images.expand(-1, 3, -1, -1)
+
+
+def to_unit_rgb(pixels: Pixels) -> Tensor:
+    """Convert uint8 (N, H, W, 1 or 3) to float32 RGB (N, 3, H, W) in [0, 1], as metrics take it."""
+    import torch
+
+    return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)
+
+
+def thumbnails(images: Tensor) -> Tensor:
+    """Return images (N, 1 or 3, H, W) as RGB area averages, float32 (N, 3, 16, 16) in the same range."""
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    return adaptive_avg_pool2d(as_rgb(images.float()), THUMBNAIL_PIXELS)
+
+
+def evenly_spaced(count: int, wanted: int) -> list[int]:
+    """Return at most ``wanted`` of the indices 0 to ``count`` - 1, evenly spaced, the first and last among them."""
+    if count <= wanted:
+        return list(range(count))
+    return [int(index) for index in np.linspace(0, count - 1, wanted).round()]
 
 
 def decode_image(source: Path | Image.Image, channels: int, background: str = "white") -> Image.Image:
-    """Any image Pillow reads, as upright 8-bit grey (``channels`` 1) or RGB (3), first frame only.
+    """Return any image that Pillow reads as upright 8-bit grey (``channels`` 1) or RGB (3), first frame only.
 
-    Alpha is composited on ``background``; 16-bit and floating-point greys are scaled to 8 bits; CMYK
-    and palettes are converted; EXIF orientation is applied. Raises ``DataError`` for a broken file.
+    Alpha is composited on ``background``. 16-bit and floating-point greys are scaled to 8 bits. CMYK and palettes are
+    converted. EXIF orientation is applied. Raises ``DataError`` if the file is broken.
     """
     try:
         if isinstance(source, Image.Image):
@@ -64,12 +94,12 @@ def decode_image(source: Path | Image.Image, channels: int, background: str = "w
             return _flatten(image, channels, background)
     except ConfigError:
         raise
-    except Exception as error:  # A damaged file makes Pillow's plugins raise almost anything.
-        raise DataError(f"{source} is not a readable image ({error}); repair or remove it.") from error
+    except Exception as error:  # Pillow's plugins raise almost anything for a damaged file.
+        raise DataError(f"{source} is not a readable image ({error}). Repair or remove it.") from error
 
 
 def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
-    """The first frame, upright, in 8 bits, on the background."""
+    """Return the first frame, upright, in 8 bits, on the background."""
     if image.tell():
         image.seek(0)
     image.load()
@@ -82,7 +112,7 @@ def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF says; as it lies where damaged EXIF says nothing."""
+    """Return the image turned as its EXIF data says, or unchanged if they are damaged."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -90,28 +120,31 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and floating-point greys as 8-bit ones; Pillow's own conversion clips them."""
+    """Scale 16-bit, 32-bit and floating-point greys to 8 bits, because Pillow's own conversion clips them."""
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image, dtype=np.float64)
-    if image.mode == "F":
-        top = 1.0 if values.max(initial=0) <= 1.0 else 255.0 if values.max() <= 255.0 else 65535.0
+    highest = values.max(initial=0)
+    if image.mode == "F" and highest <= 1.0:
+        white = 1.0
+    elif image.mode in ("F", "I") and highest <= 255.0:
+        white = 255.0
     else:
-        top = 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-    return Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8))
+        white = 65535.0
+    return Image.fromarray(np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))
 
 
 def parse_colour(colour: str) -> tuple[int, int, int]:
-    """A colour's name or #rrggbb as RGB; raises ``ConfigError`` for any other text."""
+    """Return the RGB values of a colour's name or #rrggbb; raise ``ConfigError`` for any other text."""
     try:
         red, green, blue = ImageColor.getrgb(colour)[:3]
     except ValueError as error:
-        raise ConfigError(f"{colour!r} is not a colour; give a name such as white, or #rrggbb.") from error
+        raise ConfigError(f"{colour!r} is not a colour. Give a name such as white, or #rrggbb.") from error
     return red, green, blue
 
 
 def fit_image(image: Image.Image, size: int, fit: Fit, background: str = "white") -> Image.Image:
-    """The image as a square of ``size`` pixels: centre-cropped, padded with the background, or stretched."""
+    """Return the image as a square of ``size`` pixels: centre-cropped, padded with the background, or stretched."""
     if image.size == (size, size):
         return image
     resample = Image.Resampling.BICUBIC
@@ -125,10 +158,10 @@ def fit_image(image: Image.Image, size: int, fit: Fit, background: str = "white"
 
 
 def unfit_image(image: Image.Image, original: tuple[int, int], fit: Fit) -> Image.Image:
-    """A square result at the ``original`` (width, height) its input had.
+    """Return a square result at the ``original`` (width, height) of its input.
 
-    Padding is cut off again and stretching undone; what a crop removed cannot come back, so there
-    the result is the square that the crop kept, at its original scale.
+    Padding is cut off and stretching is reversed. What a crop removed has no translation, so with ``crop`` the result
+    is the central square at its original scale.
     """
     width, height = original
     resample = Image.Resampling.BICUBIC
@@ -143,28 +176,31 @@ def unfit_image(image: Image.Image, original: tuple[int, int], fit: Fit) -> Imag
 
 
 def dilate_dark(image: Image.Image) -> Image.Image:
-    """Dark lines on a light ground, thickened once by a 3x3 kernel (the official edges preparation)."""
+    """Thicken dark lines on a light ground once, by a 3x3 kernel, as the official code prepares edges."""
     return image.filter(ImageFilter.MinFilter(3))
 
 
 def to_pixels(image: Image.Image) -> Pixels:
-    """A grey or RGB Pillow image as uint8 (H, W, C)."""
+    """Return a grey or RGB Pillow image as uint8 (H, W, C)."""
     array = np.asarray(image, dtype=np.uint8)
     return array[:, :, None] if array.ndim == 2 else array
 
 
 def from_pixels(pixels: Pixels) -> Image.Image:
-    """uint8 (H, W, 1 or 3) as a Pillow image."""
+    """Return uint8 (H, W, 1 or 3) as a Pillow image."""
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def as_image(value: Image.Image | npt.NDArray[np.generic]) -> Image.Image:
-    """A Pillow image, or a uint8 array (H, W) or (H, W, 1, 3 or 4); raises ``DataError`` for anything else."""
+    """Return a Pillow image, or a uint8 array (H, W) or (H, W, 1, 3 or 4), as a Pillow image.
+
+    Raises ``DataError`` for any other value.
+    """
     if isinstance(value, Image.Image):
         return value
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
-        raise DataError(f"Expected a Pillow image or a uint8 array, got {kind}; convert it to uint8 in [0, 255].")
+        raise DataError(f"Expected a Pillow image or a uint8 array, got {kind}. Convert it to uint8 in [0, 255].")
     if value.ndim == 3 and value.shape[2] == 1:
         value = value[:, :, 0]
     if not (value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (3, 4))):
@@ -173,16 +209,21 @@ def as_image(value: Image.Image | npt.NDArray[np.generic]) -> Image.Image:
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Sorts img2 before img10, and names that differ in leading zeros always the same way."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)], name
+    """Return a sort key that puts img2 before img10. Names that differ in leading zeros have a fixed order too."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return parts, name
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Every image file below ``folder`` by suffix, hidden ones left out, in natural order."""
-    # A dead link is kept: decoding names it as broken, where leaving it out here would hide it.
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
-    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return sorted(visible, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+    """Return every image file below ``folder`` by suffix, without hidden ones, in natural order."""
+    files = []
+    for path in folder.rglob("*"):
+        # A dead link is kept, so that decoding reports it as broken instead of hiding it.
+        is_image = path.suffix.lower() in SUFFIXES and not path.is_dir()
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if is_image and not is_hidden:
+            files.append(path)
+    return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
 def draw_sheet(
@@ -191,28 +232,26 @@ def draw_sheet(
     cell_pixels: int = 96,
     captions: Mapping[str, Sequence[str]] | None = None,
 ) -> Image.Image:
-    """Labelled rows of images as one picture, each cell ``cell_pixels`` square, smoothly enlarged.
+    """Return labelled rows of images as one picture; each cell is ``cell_pixels`` square, smoothly enlarged.
 
-    ``captions`` has a text for each image of the rows with these labels, drawn over its lower left corner.
+    ``captions`` maps the label of a row to a text for each of its images, drawn over the lower left corner.
     """
     gap, label_width, margin = 4, 150, 6
-    font, font_of_captions = ImageFont.load_default(size=15), ImageFont.load_default(size=12)
+    label_font, caption_font = ImageFont.load_default(size=15), ImageFont.load_default(size=12)
     top = 34 if title else gap
     columns = max(len(images) for _, images in rows)
-    sheet = Image.new(
-        "RGB",
-        (label_width + columns * (cell_pixels + gap) + margin, top + len(rows) * (cell_pixels + gap) + margin),
-        "white",
-    )
+    width = label_width + columns * (cell_pixels + gap) + margin
+    height = top + len(rows) * (cell_pixels + gap) + margin
+    sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((10, 9), title, fill="black", font=font)
+    draw.text((10, 9), title, fill="black", font=label_font)
     for row, (label, images) in enumerate(rows):
         y = top + row * (cell_pixels + gap)
-        draw.text((10, y + cell_pixels // 2 - 9), label, fill="black", font=font)
+        draw.text((10, y + cell_pixels // 2 - 9), label, fill="black", font=label_font)
         for column, pixels in enumerate(images):
             cell = from_pixels(pixels).convert("RGB").resize((cell_pixels, cell_pixels), Image.Resampling.LANCZOS)
             sheet.paste(cell, (label_width + column * (cell_pixels + gap), y))
         for column, caption in enumerate((captions or {}).get(label, ())):
             corner = (label_width + column * (cell_pixels + gap) + 3, y + cell_pixels - 3)
-            draw.text(corner, caption, "black", font_of_captions, anchor="ls", stroke_width=2, stroke_fill="white")
+            draw.text(corner, caption, "black", caption_font, anchor="ls", stroke_width=2, stroke_fill="white")
     return sheet
