@@ -67,7 +67,7 @@ def to_unit_rgb(pixels: Pixels) -> Tensor:
     return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)
 
 
-def thumbnails(images: Tensor) -> Tensor:
+def make_thumbnails(images: Tensor) -> Tensor:
     """Return images (N, 1 or 3, H, W) as RGB area averages, float32 (N, 3, 16, 16) in the same range."""
     from torch.nn.functional import adaptive_avg_pool2d
 
