@@ -19,9 +19,7 @@ from discogan.config import require
 from discogan.data.domains import open_folder
 from discogan.devices import pick_device
 from discogan.directions import Direction, opposite, target_domain
-from discogan.evaluation.scores import as_unit
-from discogan.images import Pixels, draw_sheet
-from discogan.metrics.retrieval import thumbnails
+from discogan.images import Pixels, draw_sheet, make_thumbnails, to_unit_rgb
 from discogan.model import TranslationModel
 from discogan.translator import Translator
 
@@ -146,10 +144,10 @@ class Counterparts:
     def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
         store = open_folder(translator.config, target_domain(direction), folder)
         self.names, self.pixels = store.names, store.pixels
-        parts = [torch.cat([thumbnails(as_unit(block)) for block in _blocks(store.pixels)])]
+        parts = [torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in _blocks(store.pixels)])]
         if opposite(direction) in translator.model.directions:
             back = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
-            parts.append(torch.cat([thumbnails(as_unit(block)) for block in back]))
+            parts.append(torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in back]))
         self._scales = [len(parts) ** 0.5 * _spread(part) for part in parts]
         self._points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
 
@@ -158,7 +156,7 @@ class Counterparts:
 
         Distances are as in ``_points``: 0 for each other's translations, about 1 for images drawn at random.
         """
-        parts = [thumbnails(as_unit(translated)), thumbnails(as_unit(images))]
+        parts = [make_thumbnails(to_unit_rgb(translated)).flatten(1), make_thumbnails(to_unit_rgb(images)).flatten(1)]
         points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=False)], 1)
         distances, rows = nearest_points(points, self._points, count)
         return [
@@ -239,9 +237,12 @@ def _points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) -> tupl
         ahead = direction == "a_to_b"
         sources, targets = (pixels_a, pixels_b) if ahead else (pixels_b, pixels_a)
         translated = torch.cat(
-            [thumbnails(as_unit(model.translate_pixels(block, direction))) for block in _blocks(sources)]
+            [
+                make_thumbnails(to_unit_rgb(model.translate_pixels(block, direction))).flatten(1)
+                for block in _blocks(sources)
+            ]
         )
-        real = torch.cat([thumbnails(as_unit(block)) for block in _blocks(targets)])
+        real = torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in _blocks(targets)])
         scale = len(model.directions) ** 0.5 * _spread(real)
         parts_a.append((translated if ahead else real) / scale)
         parts_b.append((real if ahead else translated) / scale)

@@ -14,12 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from discogan.directions import DIRECTIONS, LABELS, Direction, opposite
-from discogan.images import Pixels
-from discogan.metrics import as_rgb
+from discogan.images import Pixels, make_thumbnails, to_unit_rgb
 from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
 from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
@@ -45,8 +43,6 @@ MIN_STANDARD_ERRORS = 2.0
 """Standard errors by which true pairs must differ from the input to count, because a few pairs prove little."""
 PROBE_IMAGES = 128
 """Images of each domain that the metrics use."""
-THUMBNAIL_PIXELS = 16
-"""Side of the area averages on which all metrics but the discriminator's are computed, as retrieval is."""
 Thumbnails = Mapping[Direction, Tensor]
 """Translations of the probe's images, float (N, 3, 16, 16) in [0, 1], by direction."""
 
@@ -351,8 +347,7 @@ def _distances(rows: Tensor, references: Tensor) -> Tensor:
 
 def _thumbnails(pixels: Pixels) -> Tensor:
     """Return uint8 (N, H, W, C) as RGB area averages, float (N, 3, 16, 16) in [0, 1]."""
-    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
-    return F.adaptive_avg_pool2d(as_rgb(images), THUMBNAIL_PIXELS)
+    return make_thumbnails(to_unit_rgb(pixels))
 
 
 @torch.no_grad()

@@ -19,8 +19,8 @@ from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation.angles import compare_azimuths
 from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor, fit_regressor
-from discogan.evaluation.scores import Scores, as_unit
-from discogan.images import Pixels
+from discogan.evaluation.scores import Scores
+from discogan.images import Pixels, to_unit_rgb
 
 
 def evaluate_azimuth(
@@ -77,7 +77,7 @@ def _labelled_training_images(config: Config, domain: str) -> list[Labelled]:
 
 def fit_domain(labelled: Sequence[Labelled], decoding: Decoding) -> FittedRegressor:
     """Fit a regressor to labelled images, decoded in the same way as a run's images."""
-    images = as_unit(_open(labelled, decoding))
+    images = to_unit_rgb(_open(labelled, decoding))
     return fit_regressor(images, _degrees(labelled), [image.identity for image in labelled])
 
 
@@ -97,8 +97,8 @@ def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> F
 
 
 def _score(fitted: FittedRegressor, translated: Pixels, source: Pixels, inputs: Tensor) -> dict[str, Any]:
-    outputs = fitted.regressor.azimuths(as_unit(translated))
-    untranslated = compare_azimuths(fitted.regressor.azimuths(as_unit(source)), inputs)
+    outputs = fitted.regressor.azimuths(to_unit_rgb(translated))
+    untranslated = compare_azimuths(fitted.regressor.azimuths(to_unit_rgb(source)), inputs)
     return {
         **compare_azimuths(outputs, inputs),
         "identity_median_error": untranslated["median_error"],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from discogan.errors import DataError
 from discogan.evaluation.angles import angle_between
-from discogan.metrics import as_rgb
+from discogan.images import as_rgb
 
 TRAINING_STEPS = 600
 BATCH_IMAGES = 64

@@ -7,10 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data import Record, folder_records
@@ -20,8 +16,8 @@ from discogan.devices import pick_device
 from discogan.directions import Direction, opposite
 from discogan.errors import ConfigError, DataError
 from discogan.evaluation.selection import select_metrics
-from discogan.images import Pixels
-from discogan.metrics import Metric, as_rgb, describe_values
+from discogan.images import Pixels, to_unit_rgb
+from discogan.metrics import Metric, describe_values
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
 from discogan.verdict import Probe, Verdict, assess, with_anchors, with_pairs
@@ -98,10 +94,10 @@ def score_direction(
     if metrics is None:
         metrics = select_metrics(paired=paired)
     translated = model.translate_pixels(source, direction)
-    images, real, original = as_unit(translated), as_unit(target), as_unit(source)
+    images, real, original = to_unit_rgb(translated), to_unit_rgb(target), to_unit_rgb(source)
     compared = {"translations": (images, real)}
     if any(metric.compares == "round_trips" for metric in metrics.values()):
-        reconstructed = as_unit(model.translate_pixels(translated, opposite(direction)))
+        reconstructed = to_unit_rgb(model.translate_pixels(translated, opposite(direction)))
         compared["round_trips"] = (reconstructed, original)
     scores: dict[str, float] = {}
     for name, metric in metrics.items():
@@ -205,8 +201,3 @@ def _scored_images(store: ImageStore, paired: bool) -> Pixels:
     if paired and store.skipped:
         raise DataError(f"True pairs must all be readable: {store.skipped[0]}")
     return store.pixels if paired else store.pixels[:: 1 + (len(store) - 1) // MAX_UNPAIRED_IMAGES]
-
-
-def as_unit(pixels: Pixels) -> Tensor:
-    """Convert uint8 (N, H, W, C) to float RGB (N, 3, H, W) in [0, 1], the form that metrics take."""
-    return as_rgb(torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255)

@@ -100,8 +100,3 @@ def describe_values(metrics: Mapping[str, Metric | type[Metric]]) -> list[dict[s
             flags = {"has_baselines": metric.has_baselines, "on_demand": metric.on_demand}
             rows.append({"metric": name, **asdict(value), **flags})
     return rows
-
-
-def as_rgb(images: Tensor) -> Tensor:
-    """Repeat grey (N, 1, H, W) to three channels; return RGB unchanged."""
-    return images.expand(-1, 3, -1, -1)

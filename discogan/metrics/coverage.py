@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from discogan.images import make_thumbnails
 from discogan.metrics import Metric, Value
-from discogan.metrics.retrieval import thumbnails
 from discogan.registry import METRICS
 
 NEIGHBOURS = 5
@@ -29,7 +29,7 @@ class Coverage(Metric):
     )
 
     def compute(self, images: Tensor, references: Tensor) -> dict[str, float]:
-        return manifold_scores(thumbnails(images), thumbnails(references))
+        return manifold_scores(make_thumbnails(images).flatten(1), make_thumbnails(references).flatten(1))
 
 
 def manifold_scores(translated: Tensor, references: Tensor, neighbours: int = NEIGHBOURS) -> dict[str, float]:

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from discogan.images import make_thumbnails
 from discogan.metrics import Metric, Value
-from discogan.metrics.retrieval import thumbnails
 from discogan.registry import METRICS
 
 
@@ -35,5 +35,5 @@ def diversity(translated: Tensor, references: Tensor) -> dict[str, float]:
 
 
 def _mean_distance(images: Tensor) -> float:
-    distances: Tensor = torch.nn.functional.pdist(thumbnails(images))
+    distances: Tensor = torch.nn.functional.pdist(make_thumbnails(images).flatten(1))
     return distances.mean().item() if len(images) > 1 else 0.0

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from discogan.errors import ConfigError
-from discogan.metrics import Metric, Value, as_rgb
+from discogan.images import as_rgb
+from discogan.metrics import Metric, Value
 from discogan.registry import METRICS
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"

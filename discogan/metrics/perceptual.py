@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from discogan.errors import ConfigError
-from discogan.metrics import Metric, Value, as_rgb
+from discogan.images import as_rgb
+from discogan.metrics import Metric, Value
 from discogan.registry import METRICS
 
 WEIGHTS_NAME = "alexnet-owt-7be5be79.pth"

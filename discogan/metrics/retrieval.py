@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from discogan.metrics import Metric, Value, as_rgb
+from discogan.images import make_thumbnails
+from discogan.metrics import Metric, Value
 from discogan.registry import METRICS
-
-THUMBNAIL_PIXELS = 16
 
 
 @METRICS.register("retrieval")
@@ -35,18 +33,14 @@ class Retrieval(Metric):
         return chance_retrieval(len(references))
 
 
-def thumbnails(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) as RGB area averages of 16x16 pixels, flattened to (N, 768)."""
-    return F.adaptive_avg_pool2d(as_rgb(images.float()), THUMBNAIL_PIXELS).flatten(1)
-
-
 def retrieval(translated: Tensor, partners: Tensor) -> dict[str, float]:
     """Share of images whose true partner is the nearest (top_1) or among the five nearest (top_5), by L2 at 16x16.
 
     In [0, 1]; chance is 1/N and 5/N. Ties count against the translation, so a single output for all inputs is not
     above chance.
     """
-    distances = torch.cdist(thumbnails(translated).double(), thumbnails(partners).double())
+    points, partner_points = make_thumbnails(translated).flatten(1), make_thumbnails(partners).flatten(1)
+    distances = torch.cdist(points.double(), partner_points.double())
     partner_distances = distances.diagonal().unsqueeze(1)
     rank = (distances <= partner_distances).sum(1) - 1
     return {"top_1": (rank < 1).double().mean().item(), "top_5": (rank < 5).double().mean().item()}

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from discogan.metrics import Metric, Value, as_rgb
+from discogan.images import as_rgb
+from discogan.metrics import Metric, Value
 from discogan.registry import METRICS
 
 BATCH_IMAGES = 64

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from discogan.images import make_thumbnails
 from discogan.metrics import Metric, Value
-from discogan.metrics.retrieval import thumbnails
 from discogan.registry import METRICS
 
 PROJECTIONS = 256
@@ -32,7 +32,7 @@ def sliced_wasserstein(translated: Tensor, references: Tensor) -> dict[str, floa
 
     At least 0, in units of a thumbnail's L2 norm. The two sets may differ in size.
     """
-    first, second = thumbnails(translated), thumbnails(references)
+    first, second = make_thumbnails(translated).flatten(1), make_thumbnails(references).flatten(1)
     generator = torch.Generator().manual_seed(0)
     projections = torch.randn(first.shape[1], PROJECTIONS, generator=generator)
     projections /= projections.norm(dim=0)

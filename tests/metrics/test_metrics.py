@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from discogan.images import make_thumbnails
 from discogan.metrics.diversity import diversity
-from discogan.metrics.retrieval import chance_retrieval, retrieval, thumbnails
+from discogan.metrics.retrieval import chance_retrieval, retrieval
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
@@ -40,7 +41,7 @@ def test_retrieval_of_noise_is_chance():
 
 def test_thumbnails_are_area_averages_in_rgb():
     grey = torch.arange(32.0).view(1, 1, 1, 32).expand(1, 1, 32, 32)
-    assert thumbnails(grey).view(3, 16, 16)[2, 5].tolist() == [0.5 + 2 * column for column in range(16)]
+    assert make_thumbnails(grey)[0, 2, 5].tolist() == [0.5 + 2 * column for column in range(16)]
 
 
 def test_similarity(images):
