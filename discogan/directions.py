@@ -1,11 +1,12 @@
 """The two directions of translation, and what they are called."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from discogan.errors import ConfigError
 
 Direction = Literal["a_to_b", "b_to_a"]
 Domain = Literal["a", "b"]
+Value = TypeVar("Value")
 DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 LABELS: dict[Direction, str] = {"a_to_b": "A to B", "b_to_a": "B to A"}
 """What people read."""
@@ -33,3 +34,8 @@ def source_domain(direction: Direction) -> Domain:
 def target_domain(direction: Direction) -> Domain:
     """Return the domain that a direction translates into."""
     return "b" if direction == "a_to_b" else "a"
+
+
+def source_and_target(direction: Direction, of_a: Value, of_b: Value) -> tuple[Value, Value]:
+    """Order a value of each domain as a direction translates: the source domain's first, the target domain's second."""
+    return (of_a, of_b) if direction == "a_to_b" else (of_b, of_a)

@@ -1,9 +1,9 @@
-"""Which image of one folder belongs with which of another, by a run's translations in both directions."""
+"""Match the images of two folders, using a run's translations in both directions."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +18,23 @@ from discogan.checkpoints import load_model
 from discogan.config import require
 from discogan.data.domains import open_folder
 from discogan.devices import pick_device
-from discogan.directions import Direction, opposite, target_domain
-from discogan.images import Pixels, draw_sheet, make_thumbnails, to_unit_rgb
+from discogan.directions import LABELS, Direction, opposite, source_and_target, target_domain
+from discogan.images import Pixels, draw_sheet, evenly_spaced, make_thumbnails, to_unit_rgb
 from discogan.model import TranslationModel
 from discogan.translator import Translator
 
-DENSE_LIMIT = 16_000_000
-"""Pairs up to which one-to-one matching weighs every pair: 4,000 images a side, some 130 MB."""
+DENSE_PAIRS = 16_000_000
+"""Pairs up to which one-to-one matching considers every pair: 4,000 images in each folder, about 130 MB."""
 CANDIDATES = 50
-"""Above that, the nearest counterparts of each image that are weighed."""
+"""Nearest counterparts of each image that are considered otherwise."""
 NEIGHBOURS = 10
-"""Neighbours that a distance is compared with (Conneau et al. 2018 take as many)."""
-BLOCK_A, BLOCK_B = 1024, 8192
+"""Neighbours whose mean distance a distance is compared with, as in Conneau et al. 2018."""
+BLOCK_A_IMAGES, BLOCK_B_IMAGES = 1024, 8192
 """Images compared at a time: a block of distances takes 32 MiB."""
-SCALE_FROM = 1024
-"""Images that the scale of a domain's distances is taken from."""
-SHOWN = 12
+SCALE_IMAGES = 1024
+"""Images from which the scale of a domain's distances is computed."""
+SHEET_IMAGES = 12
+"""Matches on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,24 @@ class Match:
     a: str
     b: str
     rank: int
-    """1 for the most likely counterpart, and so on."""
+    """1 for the most likely counterpart, 2 for the next."""
     score: float
-    """How much nearer the two are than each is, on average, to its ten nearest in the other folder: 0 is no nearer. In
-    units of the distance of two images drawn at random, so seldom above 0.5."""
+    """How much nearer the two are to each other than each is, on average, to its ten nearest images in the other
+    folder. 0 is no nearer. The unit is the mean distance of two random images, so values above 0.5 are rare."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """The matches of two folders, A by A and best first, and the images they are between."""
+    """The matches of two folders, sorted by the image of A and then by rank, and the files without a match."""
 
     matches: list[Match]
     unmatched: list[str]
-    """Images of A without a counterpart: in one-to-one matching those that others fit better."""
+    """Images of A without a counterpart. In one-to-one matching their counterparts fit other images better."""
     skipped: list[str]
     """Broken files, a sentence each."""
 
     def write_csv(self, file: Path) -> None:
-        """path_a,path_b,rank,score: the first two columns are those of an anchors file."""
+        """Write path_a,path_b,rank,score. The first two columns are the columns of an anchors file."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
@@ -69,192 +70,208 @@ class Matching:
 
 
 class Matcher:
-    """Two folders of images as points, near each other where both directions' translations say that they belong."""
+    """Two folders of images as points. The points of two images are near if translations say that they belong."""
 
     def __init__(self, run: str | Path, folder_a: str | Path, folder_b: str | Path, device: str = "auto") -> None:
         self.model, self.config = load_model(run, pick_device(device))
         self.store_a = open_folder(self.config, "a", Path(folder_a))
         self.store_b = open_folder(self.config, "b", Path(folder_b))
-        self.points_a, self.points_b = _points(self.model, self.store_a.pixels, self.store_b.pixels)
-        self._nearby_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
-        self._nearby_b = nearest_points(self.points_b, self.points_a, NEIGHBOURS)[0].mean(1)
+        self.points_a, self.points_b = _make_points(self.model, self.store_a.pixels, self.store_b.pixels)
+        self._mean_distance_a = nearest_points(self.points_a, self.points_b, NEIGHBOURS)[0].mean(1)
+        self._mean_distance_b = nearest_points(self.points_b, self.points_a, NEIGHBOURS)[0].mean(1)
 
     def match(self, count: int = 1, one_to_one: bool = False) -> Matching:
-        """The ``count`` likeliest counterparts of each image of A, or at most one each that no other image has.
+        """Return the ``count`` most likely counterparts of each image of A, or a one-to-one assignment.
 
-        Likeliest by the score, among each image's 50 nearest: the score keeps an image that is near to everything
-        from being everyone's counterpart (cross-domain similarity local scaling: Conneau et al. 2018, section 2.3).
-        One to one is the assignment with the least sum of distances (``assign``). Memory grows with the images, not
-        with their pairs. Raises ``ConfigError``.
+        The counterparts are the images with the highest scores among each image's 50 nearest. The score is cross-domain
+        similarity local scaling (Conneau et al. 2018, section 2.3). It prevents that an image near to all others
+        becomes the counterpart of all.
+
+        ``one_to_one`` gives each image at most one counterpart, with the least sum of distances (``assign``). Memory
+        grows with the number of images, not of pairs. Raises ``ConfigError``.
         """
         require("count", count, at_least=1)
         names_a, names_b = self.store_a.names, self.store_b.names
         if one_to_one:
-            rows, columns, distances = assign(self.points_a, self.points_b)
-            scores, count = self._scores(rows, columns, distances), 1
+            count = 1
+            rows_a, rows_b, distances = assign(self.points_a, self.points_b)
+            scores = self._score(rows_a, rows_b, distances)
         else:
             count = min(count, len(names_b))
-            rows, columns, scores = self._likeliest(count)
-        matches = [
-            Match(names_a[row], names_b[column], place % count + 1, float(score))
-            for place, (row, column, score) in enumerate(zip(rows, columns, scores, strict=True))
-        ]
-        alone = np.setdiff1d(np.arange(len(names_a)), rows)
-        return Matching(matches, [names_a[row] for row in alone], [*self.store_a.skipped, *self.store_b.skipped])
+            rows_a, rows_b, scores = self._most_likely(count)
+        matches = []
+        for index, (row_a, row_b, score) in enumerate(zip(rows_a, rows_b, scores, strict=True)):
+            matches.append(Match(names_a[row_a], names_b[row_b], index % count + 1, float(score)))
+        unmatched_rows = np.setdiff1d(np.arange(len(names_a)), rows_a)
+        skipped = [*self.store_a.skipped, *self.store_b.skipped]
+        return Matching(matches, [names_a[row] for row in unmatched_rows], skipped)
 
-    def _likeliest(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows of A, rows of B and scores, ``count`` for each image of A, best first."""
-        distances, columns = nearest_points(self.points_a, self.points_b, max(count, CANDIDATES))
-        rows = np.arange(len(distances))[:, None].repeat(distances.shape[1], 1)
-        scores = self._scores(rows, columns, distances)
+    def _most_likely(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rows of A, rows of B and scores, ``count`` for each image of A, best first."""
+        distances, rows_b = nearest_points(self.points_a, self.points_b, max(count, CANDIDATES))
+        rows_a = np.arange(len(distances))[:, None].repeat(distances.shape[1], 1)
+        scores = self._score(rows_a, rows_b, distances)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        columns, scores = (np.take_along_axis(values, best, 1).ravel() for values in (columns, scores))
-        return rows[:, :count].ravel(), columns, scores
+        best_rows_b = np.take_along_axis(rows_b, best, 1)
+        best_scores = np.take_along_axis(scores, best, 1)
+        return rows_a[:, :count].ravel(), best_rows_b.ravel(), best_scores.ravel()
 
-    def _scores(self, rows: np.ndarray, columns: np.ndarray, distances: np.ndarray) -> np.ndarray:
-        margins: np.ndarray = (self._nearby_a[rows] + self._nearby_b[columns]) / 2 - distances
-        return margins
+    def _score(self, rows_a: np.ndarray, rows_b: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = (self._mean_distance_a[rows_a] + self._mean_distance_b[rows_b]) / 2 - distances
+        return scores
 
     def draw(self, matching: Matching, file: Path) -> None:
-        """A contact sheet of evenly spread matches: the image of A, its translation, its counterparts, theirs back.
+        """Write a contact sheet of evenly spaced matches.
 
-        The counterparts have their scores on them.
+        Its rows: the images of A, their translations, their counterparts, and the translations of the first
+        counterparts. Each counterpart shows its score.
         """
         row_a = {name: row for row, name in enumerate(self.store_a.names)}
         row_b = {name: row for row, name in enumerate(self.store_b.names)}
-        firsts = [match for match in matching.matches if match.rank == 1]
-        shown = [firsts[place] for place in np.linspace(0, len(firsts) - 1, min(SHOWN, len(firsts))).astype(int)]
-        images_a = self.store_a.pixels[[row_a[match.a] for match in shown]]
-        rows = [("A", list(images_a)), ("A to B", list(self.model.translate_pixels(images_a, "a_to_b")))]
+        best_matches = [match for match in matching.matches if match.rank == 1]
+        names_a = [best_matches[index].a for index in evenly_spaced(len(best_matches), SHEET_IMAGES)]
+        images_a = self.store_a.pixels[[row_a[name] for name in names_a]]
+        rows = [("A", list(images_a)), (LABELS["a_to_b"], list(self.model.translate_pixels(images_a, "a_to_b")))]
         captions = {}
         for rank in sorted({match.rank for match in matching.matches}):
-            chosen = {match.a: match for match in matching.matches if match.rank == rank}
-            images_b = self.store_b.pixels[[row_b[chosen[match.a].b] for match in shown]]
-            rows.append((f"counterpart {rank} in B", list(images_b)))
-            # Plus nothing: what rounds to minus zero is shown as zero.
-            captions[rows[-1][0]] = [f"{round(chosen[match.a].score, 2) + 0:.2f}" for match in shown]
+            of_rank = {match.a: match for match in matching.matches if match.rank == rank}
+            shown = [of_rank[name] for name in names_a]
+            images_b = self.store_b.pixels[[row_b[match.b] for match in shown]]
+            label = f"counterpart {rank} in B"
+            rows.append((label, list(images_b)))
+            # Adding 0 turns -0.00 into 0.00.
+            captions[label] = [f"{round(match.score, 2) + 0:.2f}" for match in shown]
             if rank == 1:
-                rows.append(("its B to A", list(self.model.translate_pixels(images_b, "b_to_a"))))
-        draw_sheet(rows, f"{len(firsts):,} images of A and their counterparts in B", 80, captions).save(file)
+                translated = self.model.translate_pixels(images_b, "b_to_a")
+                rows.append((f"its {LABELS['b_to_a']}", list(translated)))
+        draw_sheet(rows, f"{len(best_matches):,} images of A and their counterparts in B", 80, captions).save(file)
 
 
 class Counterparts:
-    """A folder of the domain that a direction leads to, to be searched by images of the domain it starts from."""
+    """A folder of a direction's target domain, to be searched by images of its source domain."""
 
     def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
         store = open_folder(translator.config, target_domain(direction), folder)
         self.names, self.pixels = store.names, store.pixels
-        parts = [torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in _blocks(store.pixels)])]
+        parts = [_thumbnail_vectors(_blocks(store.pixels))]
         if opposite(direction) in translator.model.directions:
-            back = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
-            parts.append(torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in back]))
-        self._scales = [len(parts) ** 0.5 * _spread(part) for part in parts]
-        self._points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=True)], 1)
+            translations = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
+            parts.append(_thumbnail_vectors(translations))
+        self._scales = [len(parts) ** 0.5 * _mean_distance(part) for part in parts]
+        self._points = _scale_and_join(parts, self._scales)
 
     def find(self, images: Pixels, translated: Pixels, count: int) -> list[list[tuple[str, float, int]]]:
-        """For each image, uint8 (N, H, W, C), given with its translation: name, distance and row of the nearest.
+        """Return the nearest ``count`` images of the folder for each image: name, distance and row.
 
-        Distances are as in ``_points``: 0 for each other's translations, about 1 for images drawn at random.
+        ``images`` and their translations are uint8 (N, H, W, C). A distance is 0 for two images that are each other's
+        translations, and about 1 for random images.
         """
-        parts = [make_thumbnails(to_unit_rgb(translated)).flatten(1), make_thumbnails(to_unit_rgb(images)).flatten(1)]
-        points = torch.cat([part / scale for part, scale in zip(parts, self._scales, strict=False)], 1)
-        distances, rows = nearest_points(points, self._points, count)
-        return [
-            [(self.names[row], float(distance), int(row)) for distance, row in zip(*pair, strict=True)]
-            for pair in zip(distances, rows, strict=True)
-        ]
+        parts = [_thumbnail_vectors([translated]), _thumbnail_vectors([images])]
+        points = _scale_and_join(parts[: len(self._scales)], self._scales)
+        results = []
+        for distances, rows in zip(*nearest_points(points, self._points, count), strict=True):
+            nearest = zip(distances, rows, strict=True)
+            results.append([(self.names[row], float(distance), int(row)) for distance, row in nearest])
+        return results
 
 
 def assign(points_a: Tensor, points_b: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The one-to-one assignment of least total distance: rows of A (N, F), of B (M, F), and each pair's distance.
+    """Return the one-to-one assignment with the least total distance: rows of A, rows of B, and their distances.
 
-    Up to ``DENSE_LIMIT`` pairs all are weighed (Jonker and Volgenant 1987); above, each image of A has its
-    ``CANDIDATES`` nearest to choose from, or stays alone.
+    ``points_a`` (N, F) and ``points_b`` (M, F). Up to ``DENSE_PAIRS`` pairs the result is optimal (Jonker and Volgenant
+    1987). Above that, an image of A is matched with one of its ``CANDIDATES`` nearest or not at all.
     """
-    if len(points_a) * len(points_b) <= DENSE_LIMIT:
-        weights = torch.cdist(points_a, points_b).numpy()
-        rows, columns = linear_sum_assignment(weights)
-        return rows, columns, weights[rows, columns]
+    if len(points_a) * len(points_b) <= DENSE_PAIRS:
+        distances = torch.cdist(points_a, points_b).numpy()
+        rows_a, rows_b = linear_sum_assignment(distances)
+        return rows_a, rows_b, distances[rows_a, rows_b]
     return assign_among_nearest(points_a, points_b, CANDIDATES)
 
 
 def assign_among_nearest(points_a: Tensor, points_b: Tensor, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``assign`` where an image of A may only have one of its ``count`` nearest, or none at a high price."""
+    """Like ``assign``, but an image of A is matched with one of its ``count`` nearest, or unmatched at a high cost."""
     distances, nearest = nearest_points(points_a, points_b, count)
-    here, there = nearest.shape[0], len(points_b)
-    rows = np.arange(here)
-    # The solver wants a partner for every row and no zero weight: each row has a place of its own to stay alone.
-    alone = distances.max() * here + 1
-    weights = np.concatenate([distances + 1, np.full((here, 1), alone)], 1)
-    columns = np.concatenate([nearest, rows[:, None] + there], 1)
-    starts = np.arange(0, weights.size + 1, weights.shape[1])
-    graph = csr_array((weights.ravel(), columns.ravel(), starts), shape=(here, there + here))
-    matched_rows, matched_columns = min_weight_full_bipartite_matching(graph)
-    paired = matched_columns < there
-    rows, columns = matched_rows[paired], matched_columns[paired]
-    return rows, columns, (points_a[rows] - points_b[columns]).norm(dim=1).numpy()
+    count_a, count_b = nearest.shape[0], len(points_b)
+    rows = np.arange(count_a)
+    # The solver needs a partner for every row and no zero weight, so each row has its own column for "unmatched".
+    unmatched_cost = distances.max() * count_a + 1
+    weights = np.concatenate([distances + 1, np.full((count_a, 1), unmatched_cost)], 1)
+    columns = np.concatenate([nearest, rows[:, None] + count_b], 1)
+    row_starts = np.arange(0, weights.size + 1, weights.shape[1])
+    graph = csr_array((weights.ravel(), columns.ravel(), row_starts), shape=(count_a, count_b + count_a))
+    rows_a, chosen_columns = min_weight_full_bipartite_matching(graph)
+    is_matched = chosen_columns < count_b
+    rows_a, rows_b = rows_a[is_matched], chosen_columns[is_matched]
+    return rows_a, rows_b, (points_a[rows_a] - points_b[rows_b]).norm(dim=1).numpy()
 
 
 def nearest_points(points_a: Tensor, points_b: Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and rows (N, count) of the points of B (M, F) nearest to each of A (N, F), nearest first.
+    """Return the distances and rows (N, count) of the points of B (M, F) nearest to each point of A (N, F).
 
-    By faiss where it is installed, else block by block; exact either way.
+    The nearest is first. faiss is used if it is installed, otherwise blocks of distances; both are exact.
     """
     count = min(count, len(points_b))
     try:
         import faiss
     except ImportError:
-        blocks = [_nearest_in_blocks(block, points_b, count) for block in torch.split(points_a, BLOCK_A)]
-        distances, rows = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        blocks = [_nearest_of_block(block, points_b, count) for block in torch.split(points_a, BLOCK_A_IMAGES)]
+        distances = torch.cat([block_distances for block_distances, _ in blocks])
+        rows = torch.cat([block_rows for _, block_rows in blocks])
         return distances.numpy(), rows.numpy()
     index = faiss.IndexFlatL2(points_b.shape[1])
     index.add(points_b.numpy())
-    squared, found = index.search(points_a.numpy(), count)
-    return np.sqrt(np.maximum(squared, 0)), found
+    squared_distances, nearest = index.search(points_a.numpy(), count)
+    return np.sqrt(np.maximum(squared_distances, 0)), nearest
 
 
-def _nearest_in_blocks(block: Tensor, points_b: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The nearest so far and each further block's, merged."""
-    best = torch.empty(len(block), 0), torch.empty(len(block), 0, dtype=torch.long)
-    for start in range(0, len(points_b), BLOCK_B):
-        distances = torch.cdist(block, points_b[start : start + BLOCK_B])
+def _nearest_of_block(block: Tensor, points_b: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return distances and rows as ``nearest_points`` does, by merging the nearest so far with each block of B."""
+    best_distances, best_rows = torch.empty(len(block), 0), torch.empty(len(block), 0, dtype=torch.long)
+    for start in range(0, len(points_b), BLOCK_B_IMAGES):
+        distances = torch.cdist(block, points_b[start : start + BLOCK_B_IMAGES])
         rows = torch.arange(start, start + distances.shape[1]).expand(len(block), -1)
-        merged = torch.cat([best[0], distances], 1), torch.cat([best[1], rows], 1)
-        distances, places = merged[0].topk(min(count, merged[0].shape[1]), largest=False)
-        best = distances, merged[1].gather(1, places)
-    return best
+        all_distances = torch.cat([best_distances, distances], 1)
+        all_rows = torch.cat([best_rows, rows], 1)
+        best_distances, columns = all_distances.topk(min(count, all_distances.shape[1]), largest=False)
+        best_rows = all_rows.gather(1, columns)
+    return best_distances, best_rows
 
 
-def _points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) -> tuple[Tensor, Tensor]:
-    """Images of A as (translation, image) and of B as (image, translation), 16x16 each, as one vector of 1,536.
+def _make_points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) -> tuple[Tensor, Tensor]:
+    """Return a point for each image of A (N, 1536) and of B (M, 1536), from uint8 (N, H, W, C) and (M, H, W, C).
 
-    Each half is in units of that domain's mean distance between two images, so that the distance of two points is 0
-    for images that are each other's translations and about 1 for images drawn at random. A run that trains one
-    direction has that half alone.
+    An image of A is its translation and itself, an image of B itself and its translation, both as thumbnails. Each half
+    is divided by the mean distance of two images of its domain. So the distance of two points is 0 for images that are
+    each other's translations, and about 1 for random images. A run that trains one direction has one half, 768 values.
     """
     parts_a, parts_b = [], []
     for direction in model.directions:
-        ahead = direction == "a_to_b"
-        sources, targets = (pixels_a, pixels_b) if ahead else (pixels_b, pixels_a)
-        translated = torch.cat(
-            [
-                make_thumbnails(to_unit_rgb(model.translate_pixels(block, direction))).flatten(1)
-                for block in _blocks(sources)
-            ]
-        )
-        real = torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in _blocks(targets)])
-        scale = len(model.directions) ** 0.5 * _spread(real)
-        parts_a.append((translated if ahead else real) / scale)
-        parts_b.append((real if ahead else translated) / scale)
+        sources, targets = source_and_target(direction, pixels_a, pixels_b)
+        translations = (model.translate_pixels(block, direction) for block in _blocks(sources))
+        translated, real = _thumbnail_vectors(translations), _thumbnail_vectors(_blocks(targets))
+        scale = len(model.directions) ** 0.5 * _mean_distance(real)
+        half_a, half_b = source_and_target(direction, translated / scale, real / scale)
+        parts_a.append(half_a)
+        parts_b.append(half_b)
     return torch.cat(parts_a, 1), torch.cat(parts_b, 1)
 
 
-def _spread(points: Tensor) -> float:
-    """The mean distance between two of the points, from at most ``SCALE_FROM`` of them; 1 where all are alike."""
-    some = points[:: 1 + (len(points) - 1) // SCALE_FROM]
+def _thumbnail_vectors(blocks: Iterator[Pixels] | Sequence[Pixels]) -> Tensor:
+    """Return the thumbnails of uint8 images (N, H, W, C), given in blocks, as vectors (N, 768)."""
+    return torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in blocks])
+
+
+def _scale_and_join(parts: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
+    return torch.cat([part / scale for part, scale in zip(parts, scales, strict=True)], 1)
+
+
+def _mean_distance(points: Tensor) -> float:
+    """Return the mean distance of two points, from at most ``SCALE_IMAGES`` of them; 1 if all points are equal."""
+    # Not ``evenly_spaced``: another selection would change the scores of a run's matches.
+    some = points[:: 1 + (len(points) - 1) // SCALE_IMAGES]
     return torch.nn.functional.pdist(some).mean().item() or 1.0 if len(some) > 1 else 1.0
 
 
 def _blocks(pixels: Pixels) -> Iterator[Pixels]:
-    for start in range(0, len(pixels), BLOCK_A):
-        yield np.array(pixels[start : start + BLOCK_A])
+    for start in range(0, len(pixels), BLOCK_A_IMAGES):
+        yield np.array(pixels[start : start + BLOCK_A_IMAGES])
