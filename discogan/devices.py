@@ -1,4 +1,4 @@
-"""Where and in which precision to compute."""
+"""Devices, precision and the global state of PyTorch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """``auto`` is CUDA, then MPS, then the CPU; raises ``ConfigError`` for a device that is not here."""
+    """Return the device called ``name``; ``auto`` is CUDA, then MPS, then the CPU.
+
+    Raises ``ConfigError`` if the device is not available.
+    """
     if name == "auto":
-        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"The device {name!r} is not available here; use auto or cpu.") from error
+        raise ConfigError(f"The device {name!r} is not available here. Use auto or cpu.") from error
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware (emulation would be slower than float32)."""
+    """Return whether the device multiplies bfloat16 in hardware; emulation would be slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()
@@ -34,41 +38,47 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def describe_machine() -> dict[str, int | str | bool]:
-    """What a run's speed rests on: cores, the widest vectors, bfloat16 in hardware, and the GPU where there is one."""
+    """Return what the speed of a run depends on: cores, widest vectors, bfloat16 in hardware, and the device."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     vectors = torch.backends.cpu.get_cpu_capability()
     return {"cores": os.cpu_count() or 1, "vectors": vectors, "bf16": has_bf16(pick_device()), "device": device}
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """The context to compute in: ``precision`` is ``float32``, ``bf16`` or ``auto`` (bf16 where the device has it)."""
+    """Return the context to compute in: ``precision`` is ``float32``, ``bf16`` or ``auto``.
+
+    ``auto`` is bf16 if the device multiplies it in hardware, and float32 otherwise.
+    """
     if precision == "bf16" or (precision == "auto" and has_bf16(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def memory_format(device: torch.device, name: str = "auto") -> torch.memory_format:
-    """The order of images (N, C, H, W) in memory: ``channels_last``, ``contiguous`` or ``auto``, by the device."""
-    last = name == "channels_last" or (name == "auto" and device.type in ("cpu", "cuda"))
-    return torch.channels_last if last else torch.contiguous_format
+    """Return the memory order of images (N, C, H, W): ``name`` is ``channels_last``, ``contiguous`` or ``auto``.
+
+    ``auto`` is channels_last on a CPU and on CUDA, and contiguous elsewhere.
+    """
+    is_channels_last = name == "channels_last" or (name == "auto" and device.type in ("cpu", "cuda"))
+    return torch.channels_last if is_channels_last else torch.contiguous_format
 
 
 def place(network: Network, device: torch.device, format_name: str = "auto") -> Network:
-    """The network on the device, its weights in the order that ``memory_format`` names."""
+    """Move the network to the device, with its weights in the order that ``memory_format`` returns."""
     placed: Network = network.to(device, memory_format=memory_format(device, format_name))  # type: ignore[call-overload]
     return placed
 
 
 _depth = 0
-"""How many ``own_state`` are entered, one inside the other."""
+"""Number of nested ``own_state`` contexts."""
 
 
 @contextlib.contextmanager
 def own_state(threads: int = 0) -> Iterator[None]:
-    """Compute with ``threads`` CPU threads (0: as it is) and without denormals, then leave PyTorch as it was found.
+    """Compute with ``threads`` CPU threads (0 keeps the number) and without denormals, then restore PyTorch's state.
 
-    Denormals slow a CPU down by orders of magnitude and carry nothing; but flushing them is a property of
-    the process, and so are the random state and the threads, which belong to the caller.
+    Denormal numbers are close to zero and slow a CPU down by orders of magnitude. Flushing them, the random state and
+    the number of threads are properties of the process, which belongs to the caller.
     """
     global _depth
     threads_before = torch.get_num_threads()
@@ -80,14 +90,14 @@ def own_state(threads: int = 0) -> Iterator[None]:
             yield
         finally:
             _depth -= 1
-            # Inside of another, as in a callback of a training, the outer one's state goes on.
+            # A callback of a training can enter a second context; denormals stay flushed until the outer one ends.
             torch.set_flush_denormal(_depth > 0)
             torch.set_num_threads(threads_before)
 
 
 @contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turns every allocator's way of saying that memory is short into ``MemoryError``."""
+    """Raise ``MemoryError`` if an allocator reports, in its own way, that memory is used up."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -99,5 +109,5 @@ def memory_errors() -> Iterator[None]:
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Make all of PyTorch's randomness in this step a function of (seed, step), so that nothing needs saving."""
+    """Make all of PyTorch's randomness in a step a function of (seed, step), so that no random state must be saved."""
     torch.manual_seed((seed * 0x9E3779B1 + step * 0x85EBCA77 + 1) % 2**63)

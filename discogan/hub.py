@@ -1,4 +1,4 @@
-"""Runs on the Hugging Face Hub: a folder of safetensors, config.json, a model card, without paths of this machine."""
+"""Share runs on the Hugging Face Hub: weights, config.json and a model card, without the paths of this machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from discogan.pages import render
 from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
 from discogan.run_folder import NETWORKS, RunSummary, read_summary
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+")
-FILES = ("*.safetensors", "*.json")
-"""What loading a run needs of a repository."""
+REPOSITORY_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+LOADED_FILES = ("*.safetensors", "*.json")
+"""Files of a repository that loading a run needs."""
 
 
 def package(
     run: str | Path, folder: str | Path, licence: str = "", name: str = "USER/NAME", samples: bool = False
 ) -> Path:
-    """Write a run as the Hub has it into ``folder``; raises ``RunError`` where the run has no checkpoint yet.
+    """Write the files to share into ``folder``; raise ``RunError`` if the run has no checkpoint yet.
 
-    The networks of the best checkpoint, config.json without the paths and file names of this machine, the verdict and
-    scores where they are known, and README.md, a model card that calls the repository ``name``. ``samples`` adds a
-    sheet of images that it trained on, beside their translations.
+    The files are:
+
+    - the networks of the best checkpoint
+    - config.json without the paths and file names of this machine
+    - verdict.json and evaluation.json, if the run has them
+    - README.md, a model card that calls the repository ``name``
+    - with ``samples``, a sheet of training images and their translations
     """
     summary = read_summary(run)
     checkpoint = summary.folder.inference_checkpoint()
@@ -40,7 +44,8 @@ def package(
     if summary.verdict:
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
-        shared = {key: x for key, x in summary.evaluation.items() if key not in ("run", "given")}
+        # These keys contain paths of this machine.
+        shared = {key: value for key, value in summary.evaluation.items() if key not in ("run", "given")}
         write_json(folder / "evaluation.json", shared)
     sheets = summary.folder.sheets() if samples else []
     if sheets:
@@ -50,9 +55,9 @@ def package(
 
 
 def push(run: str | Path, name: str, *, private: bool = False, licence: str = "", samples: bool = False) -> str:
-    """Upload a run as the repository ``name`` (user/name), made where it is not there; where to look at it.
+    """Upload a run to the repository ``name`` (user/name), which is created if it is missing; return its address.
 
-    Raises ``RunError`` where the Hub refuses or cannot be reached, and ``ConfigError`` without huggingface_hub.
+    Raises ``RunError`` if the Hub refuses or cannot be reached, and ``ConfigError`` without huggingface_hub.
     """
     hub = import_extra("huggingface_hub", "hub", "The Hub")
     with TemporaryDirectory() as folder:
@@ -60,30 +65,33 @@ def push(run: str | Path, name: str, *, private: bool = False, licence: str = ""
         try:
             hub.create_repo(name, private=private, exist_ok=True)
             if private and not hub.model_info(name).private:
-                raise RunError(f"{name} is there already, and public; make it private first or take another name.")
-            done = hub.upload_folder(repo_id=name, folder_path=folder, commit_message=f"discogan: {Path(run).name}")
+                raise RunError(f"{name} exists already and is public. Make it private first, or use another name.")
+            commit = hub.upload_folder(repo_id=name, folder_path=folder, commit_message=f"discogan: {Path(run).name}")
         except RunError:
             raise
-        except Exception as error:  # Its own, its HTTP library's, and the network's.
-            raise RunError(f"The Hub did not take {name} ({_brief(error)}); log in with: hf auth login.") from error
-    return str(done).partition("/tree/")[0]
+        except Exception as error:  # Errors of the Hub, of its HTTP library and of the network share no base class.
+            raise RunError(
+                f"The Hub did not accept {name} ({_first_line(error)}). Log in with: hf auth login"
+            ) from error
+    return str(commit).partition("/tree/")[0]
 
 
 def is_hub_name(run: str | Path) -> bool:
-    """Whether this is user/name rather than something on this machine."""
-    if not isinstance(run, str) or NAME.fullmatch(run) is None:
+    """Return whether ``run`` is user/name and not a path on this machine."""
+    if not isinstance(run, str) or REPOSITORY_NAME.fullmatch(run) is None:
         return False
     return not Path(run).exists() and not Path(run.partition("/")[0]).exists()
 
 
 def fetch(name: str) -> Path:
-    """A repository's run in the Hub's cache, downloaded unless it is there; raises ``RunError``."""
+    """Download a repository's run into the Hub's cache, if needed, and return its folder; raises ``RunError``."""
     hub = import_extra("huggingface_hub", "hub", "The Hub")
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=list(FILES)))
-    except Exception as error:  # As in push.
+        return Path(hub.snapshot_download(name, allow_patterns=list(LOADED_FILES)))
+    except Exception as error:  # As in ``push``.
         raise RunError(
-            f"There is no run at {name}, neither here nor on the Hub ({_brief(error)}); give a run folder or user/name."
+            f"There is no run {name}, neither here nor on the Hub ({_first_line(error)}). "
+            "Give a run folder or user/name."
         ) from error
 
 
@@ -102,5 +110,5 @@ def _card(summary: RunSummary, licence: str, name: str, *, has_samples: bool) ->
     )
 
 
-def _brief(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

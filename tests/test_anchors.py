@@ -70,7 +70,7 @@ def test_paths_may_be_absolute_or_relative_to_the_file(domains, tmp_path):
         ("path_a,path_b\n", "names no pair"),
         ("a,b\n000.png,000.png\n", "must begin with the line path_a,path_b"),
         ("path_a,path_b\n000.png\n", "each line must name two images"),
-        ("path_a,path_b\nnone.png,000.png\n", "none.png, which is not there"),
+        ("path_a,path_b\nnone.png,000.png\n", "none.png, which is missing"),
     ],
 )
 def test_mistakes_in_the_file_are_explained(domains, tmp_path, text, message):

@@ -1,3 +1,5 @@
+"""Devices, precision, and the state of PyTorch."""
+
 import pytest
 import torch
 
@@ -5,19 +7,19 @@ from discogan import devices
 from discogan.errors import ConfigError
 
 
-def test_cpu_is_always_there():
+def test_the_cpu_is_always_available():
     assert devices.pick_device("cpu") == torch.device("cpu")
     assert devices.pick_device("auto").type in ("cpu", "cuda", "mps")
 
 
 def test_a_missing_device_is_explained():
-    with pytest.raises(ConfigError, match="not available here; use auto or cpu"):
+    with pytest.raises(ConfigError, match="not available here. Use auto or cpu"):
         devices.pick_device("cuda:77")
     with pytest.raises(ConfigError, match="abacus"):
         devices.pick_device("abacus")
 
 
-def test_precision_is_a_choice():
+def test_autocast_computes_in_the_chosen_precision():
     product = torch.ones(2, 2)
     with devices.autocast(torch.device("cpu"), "bf16"):
         assert (product @ product).dtype == torch.bfloat16
@@ -28,7 +30,7 @@ def test_precision_is_a_choice():
         assert (product @ product).dtype == expected
 
 
-def test_training_leaves_pytorch_as_it_was():
+def test_own_state_restores_threads_randomness_and_denormals():
     torch.manual_seed(5)
     expected, threads = torch.rand(3), torch.get_num_threads()
     torch.manual_seed(5)
@@ -42,7 +44,7 @@ def test_training_leaves_pytorch_as_it_was():
     assert (tiny * 0.5).item() > 0
 
 
-def test_randomness_is_a_function_of_seed_and_step():
+def test_random_numbers_depend_on_seed_and_step_only():
     def draw(seed, step):
         devices.seed_step(seed, step)
         return torch.rand(3).tolist()

@@ -4,7 +4,7 @@ from discogan import files
 from discogan.files import write_json, write_text
 
 
-def test_text_is_replaced_whole(tmp_path):
+def test_text_is_replaced(tmp_path):
     write_text(tmp_path / "x", "old")
     write_text(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "new"

@@ -1,4 +1,4 @@
-"""Runs are shared and loaded again, with nothing of this machine in them."""
+"""Runs are shared and loaded again, without paths or names of this machine."""
 
 import json
 import os
@@ -27,16 +27,16 @@ def packaged(small_run, tmp_path_factory):
 
 def test_a_package_translates_as_the_run_does(packaged, small_run):
     image = Image.new("RGB", (40, 40), "green")
-    ours, shared = (discogan.load(run).translate(image, "b_to_a") for run in (small_run, packaged))
-    assert np.array_equal(np.asarray(ours), np.asarray(shared))
+    original, shared = (discogan.load(run).translate(image, "b_to_a") for run in (small_run, packaged))
+    assert np.array_equal(np.asarray(original), np.asarray(shared))
 
 
-def test_a_package_tells_nothing_of_this_machine(packaged, domains):
+def test_a_package_contains_no_path_of_this_machine(packaged, domains):
     for file in packaged.iterdir():
         assert str(domains[0].parent).encode() not in file.read_bytes(), file.name
 
 
-def test_the_card_says_what_is_known(packaged, small_run):
+def test_the_card_has_the_verdict_the_counts_and_the_settings(packaged, small_run):
     card = (packaged / "README.md").read_text()
     head = card.split("---")[1]
     assert "license: mit" in head
@@ -46,7 +46,7 @@ def test_the_card_says_what_is_known(packaged, small_run):
     assert "samples.png" in card
     assert (packaged / "samples.png").exists()
     assert '"gamma": 5.0' in card
-    assert "&#" not in card, "a card is not a page"
+    assert "&#" not in card, "a card is Markdown, without HTML escapes"
 
 
 def test_images_are_shared_only_on_request(small_run, tmp_path):
@@ -55,26 +55,26 @@ def test_images_are_shared_only_on_request(small_run, tmp_path):
     assert "None of them is in this repository" in (folder / "README.md").read_text()
 
 
-def test_a_public_repository_is_not_pushed_to_as_a_private_one(small_run, tmp_path):
+def test_a_private_push_to_a_public_repository_is_refused(small_run, tmp_path):
     with FakeHub() as fake:
         fake.repositories["user/hands"] = {}
         push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands', '--private'])"
-        done = in_a_process(push, fake, HF_HOME=str(tmp_path))
-        assert done.returncode == 2
-        assert "there already, and public" in done.stderr
+        process = in_a_process(push, fake, HF_HOME=str(tmp_path))
+        assert process.returncode == 2
+        assert "exists already and is public" in process.stderr
         assert fake.repositories["user/hands"] == {}
 
 
-def test_a_run_from_the_hub_is_told_that_its_images_are_elsewhere(packaged, tmp_path):
+def test_exporting_a_package_asks_for_images(packaged, tmp_path):
     with pytest.raises(DataError, match="--images DIR"):
         export(packaged, "a_to_b", tmp_path / "model.onnx")
 
 
-def test_a_package_says_how_far_it_came_and_does_not_go_on(packaged, capsys):
+def test_a_package_shows_its_step_and_cannot_be_resumed(packaged, capsys):
     with pytest.raises(SystemExit):
         main(["info", str(packaged)])
     assert "last checkpoint  step " in capsys.readouterr().out
-    with pytest.raises(RunError, match="a checkpoint to use"):
+    with pytest.raises(RunError, match="is a single checkpoint, not a run folder"):
         discogan.resume(packaged)
 
 
@@ -84,7 +84,7 @@ def test_a_run_without_a_checkpoint_cannot_be_shared(tmp_path):
 
 
 def in_a_process(code, fake, token="hf_right", **environment):
-    """The Hub's library reads its address once, when it is imported."""
+    """Run code in a process of its own, because the Hub's library reads its address when it is imported."""
     known = {"HF_ENDPOINT": fake.address, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-c", code]
     return subprocess.run(
@@ -92,43 +92,43 @@ def in_a_process(code, fake, token="hf_right", **environment):
     )
 
 
-def test_a_run_is_pushed_and_loaded_from_elsewhere(small_run, tmp_path):
+def test_a_pushed_run_can_be_loaded(small_run, tmp_path):
     with FakeHub() as fake:
         words = ["push", str(small_run), "user/hands", "--licence", "mit", "--samples"]
         push = f"from discogan.cli import main; main({words!r})"
-        done = in_a_process(push, fake, HF_HOME=str(tmp_path / "here"))
-        assert done.returncode == 0, done.stderr
-        assert f"{fake.address}/user/hands" in done.stdout
+        process = in_a_process(push, fake, HF_HOME=str(tmp_path / "pushing"))
+        assert process.returncode == 0, process.stderr
+        assert f"{fake.address}/user/hands" in process.stdout
         stored = fake.repositories["user/hands"]
         assert {"README.md", "config.json", "generator_ab.safetensors", "samples.png"} <= set(stored)
         assert b'discogan.load("user/hands")' in stored["README.md"]
         load = (
             "import discogan, numpy; from PIL import Image;"
-            "made = discogan.load('user/hands').translate(Image.new('RGB', (32, 32), 'red'), 'a_to_b');"
-            "numpy.save('made.npy', numpy.asarray(made))"
+            "translated = discogan.load('user/hands').translate(Image.new('RGB', (32, 32), 'red'), 'a_to_b');"
+            "numpy.save('translated.npy', numpy.asarray(translated))"
         )
-        done = in_a_process(f"import os; os.chdir({str(tmp_path)!r});" + load, fake, HF_HOME=str(tmp_path / "there"))
-        assert done.returncode == 0, done.stderr
+        process = in_a_process(f"import os; os.chdir({str(tmp_path)!r});" + load, fake, HF_HOME=str(tmp_path / "loading"))
+        assert process.returncode == 0, process.stderr
         fetched = [path for method, path in fake.asked if method == "GET" and "/resolve/" in path]
-        assert not [path for path in fetched if path.endswith((".png", ".md"))], "only what loading needs"
+        assert not [path for path in fetched if path.endswith((".png", ".md"))], "loading fetches only what it needs"
     expected = discogan.load(small_run).translate(Image.new("RGB", (32, 32), "red"), "a_to_b")
-    assert np.array_equal(np.load(tmp_path / "made.npy"), np.asarray(expected))
+    assert np.array_equal(np.load(tmp_path / "translated.npy"), np.asarray(expected))
 
 
-def test_who_may_not_push_is_told_how_to_log_in(small_run, tmp_path):
+def test_without_permission_the_error_names_the_login_command(small_run, tmp_path):
     with FakeHub() as fake:
         push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands'])"
-        done = in_a_process(push, fake, token="hf_wrong", HF_HOME=str(tmp_path))
-    assert done.returncode == 2
-    assert "hf auth login" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+        process = in_a_process(push, fake, token="hf_wrong", HF_HOME=str(tmp_path))
+    assert process.returncode == 2
+    assert "hf auth login" in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
 
 
-def test_what_is_neither_here_nor_there_is_said_to_be(tmp_path):
+def test_a_missing_run_is_explained(tmp_path):
     with FakeHub() as fake:
         code = "import discogan\ntry: discogan.load('user/nothing')\nexcept discogan.RunError as error: print(error)"
-        done = in_a_process(code, fake, HF_HOME=str(tmp_path))
-    assert "There is no run at user/nothing, neither here nor on the Hub" in done.stdout
+        process = in_a_process(code, fake, HF_HOME=str(tmp_path))
+    assert "There is no run user/nothing, neither here nor on the Hub" in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_names_on_the_hub(run, expected):
     assert hub.is_hub_name(run) is expected
 
 
-def test_what_is_here_is_not_looked_for_elsewhere(domains, tmp_path, monkeypatch):
+def test_an_existing_folder_is_not_a_name_on_the_hub(domains, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     discogan.train(*domains, out="runs/one", image_size=32, steps=1, settings=SMALL)
     assert not hub.is_hub_name("runs/one")
 
 
-def test_push_wants_a_name_or_a_folder(small_run, tmp_path, capsys):
+def test_push_needs_a_name_or_a_folder(small_run, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["push", str(small_run)])
     assert end.value.code == 2

@@ -28,7 +28,7 @@ from discogan.images import (
 
 
 @given(arrays(np.uint8, (2, 4, 4, 3)), st.sampled_from(sorted(PIXEL_RANGES)))
-def test_pixels_survive_every_range(pixels, name):
+def test_pixels_are_unchanged_by_encoding_and_decoding(pixels, name):
     pixel_range = PIXEL_RANGES[name]
     encoded = pixel_range.encode(torch.from_numpy(pixels))
     assert encoded.shape == (2, 3, 4, 4)
@@ -102,7 +102,7 @@ def test_exif_orientation_is_applied(tmp_path):
     assert upright.getpixel((1, 0)) == 0
 
 
-def test_an_animation_gives_its_first_frame(tmp_path):
+def test_the_first_frame_of_an_animation_is_used(tmp_path):
     frames = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     assert decode_image(tmp_path / "x.gif", 3).getpixel((1, 1)) == (255, 0, 0)
@@ -125,19 +125,19 @@ def test_a_truncated_file_is_broken(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damaged_exif_does_not_spoil_a_good_image(tmp_path):
+def test_an_image_with_damaged_exif_is_read(tmp_path):
     image = Image.new("RGB", (4, 2), "red")
     image.save(tmp_path / "x.jpg", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x00broken")
     assert decode_image(tmp_path / "x.jpg", 3).size == (4, 2)
 
 
-@settings(deadline=None)  # A damaged header may promise an image that takes a while.
+@settings(deadline=None)  # A damaged header can announce a large image, which takes a while.
 @given(
     st.integers(0, 400),
     st.binary(min_size=1, max_size=8),
     st.sampled_from(["png", "jpeg", "tiff", "gif", "bmp", "webp"]),
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own word on damaged tags
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about damaged tags
 def test_any_damage_is_a_data_error_or_an_image(position, damage, kind):
     buffer = io.BytesIO()
     Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(buffer, kind)
@@ -152,7 +152,7 @@ def test_any_damage_is_a_data_error_or_an_image(position, damage, kind):
 
 
 def marked(width: int, height: int) -> Image.Image:
-    """White, with the left half black."""
+    """A white image with its left half black."""
     image = Image.new("L", (width, height), 255)
     image.paste(0, (0, 0, width // 2, height))
     return image
@@ -187,19 +187,19 @@ def test_dilation_thickens_dark_lines_by_one_pixel():
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3), (5, 6, 4)])
-def test_arrays_of_images_are_taken(shape):
+def test_uint8_arrays_are_accepted(shape):
     assert as_image(np.zeros(shape, np.uint8)).size == (6, 5)
 
 
 @pytest.mark.parametrize(
     "value", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), "x.png", None]
 )
-def test_anything_else_is_refused(value):
+def test_other_values_are_refused(value):
     with pytest.raises(DataError, match="Expected"):
         as_image(value)
 
 
-def test_files_are_found_below_in_natural_order(tmp_path):
+def test_files_in_subfolders_are_listed_in_natural_order(tmp_path):
     for name in ("b/2.PNG", "b/10.png", "a.jpeg", ".hidden/x.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -216,7 +216,7 @@ def test_an_unknown_colour_is_explained():
         parse_colour("bright")
 
 
-def test_a_sheet_holds_every_cell():
+def test_a_sheet_has_every_cell():
     rows = [("grey", [np.full((8, 8, 1), 90, np.uint8)] * 2), ("red", [np.full((8, 8, 3), (255, 0, 0), np.uint8)])]
     sheet = np.asarray(draw_sheet(rows, "title", 16))
     assert (sheet == 90).all(2).sum() >= 2 * 16 * 16

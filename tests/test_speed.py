@@ -86,7 +86,7 @@ def test_a_store_larger_than_memory_is_not_read_ahead(tmp_path, monkeypatch):
     small = store.expect_random_access(np.load(file, mmap_mode="r"))
     assert not advised(small)
     del small
-    monkeypatch.setattr(store, "LARGE", 1)
+    monkeypatch.setattr(store, "LARGE_STORE_BYTES", 1)
     assert advised(store.expect_random_access(np.load(file, mmap_mode="r")))
 
 

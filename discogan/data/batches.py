@@ -1,4 +1,4 @@
-"""Unpaired batches: each domain in its own random order, as a pure function of the step."""
+"""Unpaired batches: each domain in its own random order, which depends on seed and step only."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from discogan.images import Pixels
 
 
 class UnpairedBatches:
-    """Batches of two stores. ``batch(step)`` depends on nothing but (seed, step): there is no position to save.
+    """Batches of two stores. ``batch(step)`` depends on (seed, step) only, so no position must be saved.
 
-    Each domain is shuffled anew each time it has been seen once, independently of the other, so nothing
-    about the order of the files, their names or their counts can tie an image of A to one of B.
+    Each domain is shuffled again after each pass over its images, independently of the other domain. So the order of
+    the files, their names and their counts cannot relate an image of A to one of B.
     """
 
     def __init__(self, pixels_a: Pixels, pixels_b: Pixels, batch_size: int, seed: int, flip: bool = False) -> None:
@@ -20,7 +20,7 @@ class UnpairedBatches:
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def batch(self, step: int) -> tuple[Pixels, Pixels]:
-        """uint8 (batch_size, H, W, C) of A and of B for the step, counted from 0."""
+        """Return uint8 (batch_size, H, W, C) of A and of B for the step, counted from 0."""
         return self._take(0, step), self._take(1, step)
 
     def _take(self, domain: int, step: int) -> Pixels:
@@ -34,14 +34,16 @@ class UnpairedBatches:
     def _rows(self, domain: int, step: int) -> np.ndarray:
         count = len(self._domains[domain])
         positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size)
-        rounds, places = np.divmod(positions, count)
-        return np.array([self._order(domain, turn)[place] for turn, place in zip(rounds, places, strict=True)])
+        passes, indices = np.divmod(positions, count)
+        rows = [self._order(domain, number)[index] for number, index in zip(passes, indices, strict=True)]
+        return np.array(rows)
 
-    def _order(self, domain: int, turn: int) -> np.ndarray:
-        """The shuffled rows of a domain for its ``turn``-th pass; only the newest two passes are remembered."""
-        key = (domain, turn)
+    def _order(self, domain: int, number: int) -> np.ndarray:
+        """Return the shuffled rows of a domain for pass ``number``; the latest two passes of a domain are cached."""
+        key = (domain, number)
         if key not in self._orders:
-            self._orders = {old: order for old, order in self._orders.items() if old[0] != domain or old[1] == turn - 1}
-            rng = np.random.default_rng([self._seed, domain, turn])
+            kept = (domain, number - 1)
+            self._orders = {old: order for old, order in self._orders.items() if old[0] != domain or old == kept}
+            rng = np.random.default_rng([self._seed, domain, number])
             self._orders[key] = rng.permutation(len(self._domains[domain]))
         return self._orders[key]

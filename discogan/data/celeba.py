@@ -1,4 +1,4 @@
-"""CelebA by attribute (Liu et al. 2015), split as the official code does."""
+"""CelebA by attribute (Liu et al. 2015), split as in the official code."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +16,24 @@ IMAGE_FOLDERS = ("img_align_celeba", "Img/img_align_celeba")
 @SOURCES.register("celeba")
 @dataclass(frozen=True)
 class CelebA:
-    """CelebA faces with an attribute against faces with another or without it."""
+    """CelebA faces with an attribute against faces without it, or with another attribute."""
 
     root: str
-    """The folder that holds img_align_celeba and list_attr_celeba.txt."""
+    """The folder that contains img_align_celeba and list_attr_celeba.txt."""
     attribute: str = "Male"
     """Domain A: images whose attribute is 1."""
     against: str = ""
-    """Domain B: images whose attribute of this name is 1; empty takes those without ``attribute``."""
+    """Domain B: images whose attribute of this name is 1. Empty: the images without ``attribute``."""
     constraint: str = ""
-    """An attribute that both domains must agree on; empty for none."""
+    """An attribute that must have the same value in both domains; empty for none."""
     constraint_value: Literal[1, -1] = 1
     """The value of the constraint."""
     split: Literal["train", "test"] = "train"
-    """The last 200 of each list are the test part."""
+    """The last 200 images of each list are the test part."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        names, rows = _read_attributes(_find(Path(self.root), ATTRIBUTE_FILES))
-        images = _find(Path(self.root), IMAGE_FOLDERS)
+        names, rows = _read_attributes(_find_path(Path(self.root), ATTRIBUTE_FILES))
+        images = _find_path(Path(self.root), IMAGE_FOLDERS)
         for attribute in filter(None, (self.attribute, self.against, self.constraint)):
             if attribute not in names:
                 raise unknown_choice("CelebA attribute", attribute, names)
@@ -48,29 +48,32 @@ class CelebA:
         part = names[:-TEST_COUNT] if self.split == "train" else names[-TEST_COUNT:]
         if not part:
             raise DataError(
-                f"Domain {domain} has {len(names)} images, of which the last {TEST_COUNT} are the test part; "
-                "choose another source.attribute or source.constraint."
+                f"Domain {domain} has {len(names)} images, and the last {TEST_COUNT} are the test part. "
+                "Choose another source.attribute or source.constraint."
             )
         return [Record(name, images / name) for name in part]
 
 
-def _find(root: Path, places: tuple[str, ...]) -> Path:
-    for place in places:
-        if (root / place).exists():
-            return root / place
-    raise DataError(f"{root} holds no {places[0]}; download CelebA (aligned and cropped) and unpack it there.")
+def _find_path(root: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise DataError(f"{root} does not contain {names[0]}. Download CelebA (aligned and cropped) and unpack it there.")
 
 
 def _read_attributes(file: Path) -> tuple[list[str], dict[str, list[int]]]:
-    """Attribute names, and each image's values (1 or -1) in that order."""
+    """Return the attribute names, and for each image its values (1 or -1) in that order."""
     try:
         _, header, *lines = file.read_text("utf-8").splitlines()
-        rows = {name: [int(value) for value in values] for name, *values in map(str.split, filter(str.strip, lines))}
+        rows = {}
+        for line in filter(str.strip, lines):
+            image, *values = line.split()
+            rows[image] = [int(value) for value in values]
     except ValueError as error:
-        raise DataError(f"{file} is not CelebA's attribute list ({error}); download it again.") from error
+        raise DataError(f"{file} is not CelebA's attribute list ({error}). Download it again.") from error
     names = header.split()
     if any(len(values) != len(names) for values in rows.values()):
-        raise DataError(f"{file} has lines that are too short or too long; download it again.")
+        raise DataError(f"{file} has lines that are too short or too long. Download it again.")
     return names, rows
 
 

@@ -17,7 +17,7 @@ class FaceScrub:
     """ROOT/actors/face and ROOT/actresses/face: cropped faces of men and of women."""
 
     root: str
-    """The folder that holds actors and actresses."""
+    """The folder that contains actors and actresses."""
     split: Literal["train", "test"] = "train"
     """The last 200 faces of each are the test part, as in the official code."""
 
@@ -25,9 +25,9 @@ class FaceScrub:
         return self._faces("actors"), self._faces("actresses")
 
     def _faces(self, name: str) -> list[Record]:
-        folder = require_folder(Path(self.root) / name / "face", "FaceScrub's cropped faces")
+        folder = require_folder(Path(self.root) / name / "face", "the cropped faces of FaceScrub")
         files = folder_records(folder)
         part = files[:-TEST_COUNT] if self.split == "train" else files[-TEST_COUNT:]
         if not part:
-            raise DataError(f"{folder} has {len(files)} faces, of which the last {TEST_COUNT} are the test part.")
+            raise DataError(f"{folder} has {len(files)} faces, and the last {TEST_COUNT} are the test part. Add faces.")
         return part

@@ -1,4 +1,4 @@
-"""Two folders of images: the main job."""
+"""Two folders of images: the usual source."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,18 @@ from discogan.registry import SOURCES
 @SOURCES.register("folders")
 @dataclass(frozen=True)
 class Folders:
-    """Two folder trees, A and B, of any size, count and image format."""
+    """Two folder trees, A and B, with images of any size, number and format."""
 
     a: str
-    """The folder of domain A; images are found at any depth."""
+    """The folder of domain A, subfolders included."""
     b: str
-    """The folder of domain B."""
+    """The folder of domain B, subfolders included."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
         folder_a, folder_b = Path(self.a), Path(self.b)
         records = folder_records(folder_a), folder_records(folder_b)
         inner, outer = sorted((folder_a.resolve(), folder_b.resolve()), key=lambda path: -len(path.parts))
         if inner.is_relative_to(outer):
-            where = "the same folder" if inner == outer else "one folder inside the other"
-            raise DataError(f"A and B are {where} ({inner}); give two separate folders.")
+            problem = "the same folder" if inner == outer else "one folder inside the other"
+            raise DataError(f"A and B are {problem} ({inner}). Give two separate folders.")
         return records

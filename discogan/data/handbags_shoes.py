@@ -11,12 +11,12 @@ from discogan.registry import SOURCES
 @SOURCES.register("handbags_shoes")
 @dataclass(frozen=True)
 class HandbagsShoes:
-    """The right halves of ROOT/edges2handbags/train and ROOT/edges2shoes/train; no pair exists."""
+    """The right halves of ROOT/edges2handbags/train and ROOT/edges2shoes/train, without any pairs."""
 
     root: str
-    """The folder that holds edges2handbags and edges2shoes."""
+    """The folder that contains edges2handbags and edges2shoes."""
     split: Literal["train", "val"] = "train"
-    """Which part of both sets."""
+    """The part of both sets."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
         return self._photographs("edges2handbags"), self._photographs("edges2shoes")

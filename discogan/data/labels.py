@@ -9,12 +9,12 @@ from discogan.data import Record, folder_records
 from discogan.errors import DataError
 
 LABELS = "labels.csv"
-NAMED = re.compile(r"(?P<identity>.+)_az(?P<azimuth>[+-]?\d+(\.\d+)?)(_|$)")
+NAME_PATTERN = re.compile(r"(?P<identity>.+)_az(?P<azimuth>[+-]?\d+(\.\d+)?)(_|$)")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """An image, the thing it shows, and that thing's azimuth in degrees."""
+    """An image, the identity of the object that it shows, and the object's azimuth in degrees."""
 
     record: Record
     identity: str
@@ -22,33 +22,40 @@ class Labelled:
 
 
 def labelled_images(folder: Path) -> list[Labelled]:
-    """The labelled images of a folder; raises ``DataError`` where there is none.
+    """Return the labelled images of a folder; raise ``DataError`` if there is none.
 
-    labels.csv has the columns name (the file, below the folder) and azimuth (degrees), and may have
-    identity. Without it, files called IDENTITY_azDEGREES.png, also with something after another _, label
-    themselves.
+    labels.csv has the columns name (the file, below the folder) and azimuth (degrees), and optionally identity.
+    Without labels.csv, names like IDENTITY_azDEGREES.png or IDENTITY_azDEGREES_ANYTHING.png are read as labels.
     """
     records = {record.name: record for record in folder_records(folder)}
     labels = folder / LABELS
-    found = _from_csv(labels, records) if labels.exists() else _from_names(records)
-    if not found:
+    labelled = _read_csv(labels, records) if labels.exists() else _read_names(records)
+    if not labelled:
         raise DataError(
-            f"{folder} has no azimuths; write {LABELS} with the columns name,azimuth or name files IDENTITY_azDEGREES."
+            f"{folder} has no azimuths. Write {LABELS} with the columns name,azimuth or name files IDENTITY_azDEGREES."
         )
-    return found
+    return labelled
 
 
-def _from_csv(labels: Path, records: dict[str, Record]) -> list[Labelled]:
+def _read_csv(labels: Path, records: dict[str, Record]) -> list[Labelled]:
     try:
         with labels.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["name"] in records]
-        return [
-            Labelled(records[row["name"]], row.get("identity") or row["name"], float(row["azimuth"])) for row in rows
-        ]
+        labelled = []
+        for row in rows:
+            identity = row.get("identity") or row["name"]
+            labelled.append(Labelled(records[row["name"]], identity, float(row["azimuth"])))
+        return labelled
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{labels} must have the columns name and azimuth, in degrees ({error}); mend it.") from error
+        raise DataError(
+            f"{labels} must have the columns name and azimuth, in degrees ({error}). Fix the file."
+        ) from error
 
 
-def _from_names(records: dict[str, Record]) -> list[Labelled]:
-    matches = ((record, NAMED.match(Path(name).with_suffix("").as_posix())) for name, record in records.items())
-    return [Labelled(record, match["identity"], float(match["azimuth"])) for record, match in matches if match]
+def _read_names(records: dict[str, Record]) -> list[Labelled]:
+    labelled = []
+    for name, record in records.items():
+        match = NAME_PATTERN.match(Path(name).with_suffix("").as_posix())
+        if match:
+            labelled.append(Labelled(record, match["identity"], float(match["azimuth"])))
+    return labelled

@@ -1,4 +1,4 @@
-"""The official code's rendered domains: cars (.mat), chairs and faces, in its folder layout."""
+"""The rendered domains of the official code: cars (.mat), chairs and faces, in its folder layout."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ Kind = Literal["car", "chair", "face"]
 CAR_VIEWS = {"full": range(24), "front": (*range(5, -1, -1), *range(23, 18, -1))}
 TEST_CARS, TEST_CHAIRS, TRAIN_FACES = 14, 10, 8
 CHAIR_ANGLE = re.compile(r"_t(\d+)_")
-FACE_ID = 20
-"""A face's file name begins with so many characters of its identity."""
+IDENTITY_CHARACTERS = 20
+"""Length of the identity at the beginning of a face's file name, in characters."""
 
 
 @SOURCES.register("official_renders")
@@ -29,24 +29,27 @@ class OfficialRenders:
     """
 
     root: str
-    """The folder that holds data/cars, rendered_chairs and PublicMM1."""
+    """The folder that contains data/cars, rendered_chairs and PublicMM1."""
     a: Kind = "car"
-    """What domain A shows."""
+    """The objects of domain A."""
     b: Kind = "car"
-    """What domain B shows."""
+    """The objects of domain B."""
     turn: Literal["front", "full"] = "front"
-    """The azimuths of cars and chairs: the half that the official code trains on, or all."""
+    """The azimuths of cars and chairs: front is the half that the official code trains on, full is all."""
     split: Literal["train", "test"] = "train"
     """The last 14 cars, the last 10 chairs and all faces but the first 8 are the test part."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        halves = [self._half(kind, part) for kind, part in ((self.a, "first"), (self.b, "last"))]
-        if not all(halves):
-            raise DataError(f"{self.root} has too few identities of {self.a} and {self.b} for their {self.split} part.")
-        return halves[0], halves[1]
+        records_a, records_b = self._half(self.a, "first"), self._half(self.b, "last")
+        if not records_a or not records_b:
+            raise DataError(
+                f"{self.root} has too few identities of {self.a} and {self.b} for the {self.split} part. "
+                "Download the complete sets."
+            )
+        return records_a, records_b
 
     def _half(self, kind: Kind, part: str) -> list[Record]:
-        """All identities of a kind that is in one domain alone; of a kind that is in both, a half for each."""
+        """Return all identities of a kind; if both domains show it, the first or last half of them for training."""
         readers: dict[str, Callable[[], list[list[Record]]]] = {
             "car": self._cars,
             "chair": self._chairs,
@@ -62,23 +65,30 @@ class OfficialRenders:
         folder = require_folder(Path(self.root) / "data" / "cars", "nips2015-analogy-data (Reed et al. 2015)")
         files = sorted(folder.glob("*.mat"), key=lambda path: natural_key(path.name))
         files = files[:-TEST_CARS] if self.split == "train" else files[-TEST_CARS:]
-        return [[Record(f"{file.stem}_{view:02d}", file, view=view) for view in CAR_VIEWS[self.turn]] for file in files]
+        cars = []
+        for file in files:
+            cars.append([Record(f"{file.stem}_{view:02d}", file, view=view) for view in CAR_VIEWS[self.turn]])
+        return cars
 
     def _chairs(self) -> list[list[Record]]:
         folder = require_folder(Path(self.root) / "rendered_chairs", "the rendered chairs (Aubry et al. 2014)")
         chairs = sorted(path for path in folder.iterdir() if (path / "renders").is_dir())
         chairs = chairs[:-TEST_CHAIRS] if self.split == "train" else chairs[-TEST_CHAIRS:]
-        return [[r for r in folder_records(chair / "renders") if self._is_shown(r.name)] for chair in chairs]
+        chosen = []
+        for chair in chairs:
+            records = folder_records(chair / "renders")
+            chosen.append([record for record in records if self._has_azimuth(record.name)])
+        return chosen
 
     def _faces(self) -> list[list[Record]]:
         folder = require_folder(Path(self.root) / "PublicMM1" / "05_renderings", "the Basel Face Model's renderings")
         faces: dict[str, list[Record]] = {}
         for record in folder_records(folder):
-            faces.setdefault(record.name[:FACE_ID], []).append(record)
+            faces.setdefault(record.name[:IDENTITY_CHARACTERS], []).append(record)
         chosen = list(faces.values())
         return chosen[:TRAIN_FACES] if self.split == "train" else chosen[TRAIN_FACES:]
 
-    def _is_shown(self, name: str) -> bool:
-        """The official front half of the chairs is 180 < angle < 360."""
+    def _has_azimuth(self, name: str) -> bool:
+        """Return whether a chair's file is in the chosen turn; the official front half is 180 < angle < 360."""
         angle = CHAIR_ANGLE.search(name)
         return self.turn == "full" or bool(angle and 180 < int(angle[1]) < 360)

@@ -1,11 +1,11 @@
-"""Images decoded once into a memory-mapped array, so that training never waits for a decoder.
+"""Images decoded once into a memory-mapped array, so that training does not wait for decoding.
 
     CACHE/stores/KEY/pixels.npy    uint8 (count, height, width, channels)
                      index.json    names, skipped files, key
-    CACHE/listings/STAT_KEY        names the KEY, so that a second start reads no image at all
+    CACHE/listings/STAT_KEY        contains KEY, so that opening it again reads no image file
 
 KEY is a digest of the files' bytes and of the decoding settings; STAT_KEY of names, sizes and times.
-Both are written to a temporary name first: a store that exists is whole.
+Both are written under a temporary name and then renamed, so a store that exists is complete.
 """
 
 import hashlib
@@ -33,19 +33,19 @@ from discogan.errors import DataError
 from discogan.files import cache_folder, sync, write_json, write_text
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
 
-FORMAT = 1
-BROKEN_LIMIT = 0.05
-CHUNK = 64
+FORMAT_VERSION = 1
+MAX_BROKEN_SHARE = 0.05
+"""Share of the images that may be broken."""
+CHUNK_IMAGES = 64
+"""Images that a worker decodes at a time."""
+LARGE_STORE_BYTES = 2**30
+"""Size from which a store may not fit into memory."""
 Progress = Callable[[int, int], None]
-
-
-LARGE = 2**30
-"""Bytes from which a store may not stay in memory."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """The settings that the stored pixels depend on."""
+    """The settings on which the stored pixels depend."""
 
     image_size: int
     channels: int
@@ -55,7 +55,10 @@ class Decoding:
 
 @dataclass(frozen=True)
 class ImageStore:
-    """Decoded images: ``pixels`` uint8 (N, H, W, C), mapped from disk, and ``names`` in the same order."""
+    """Decoded images: ``pixels`` uint8 (N, H, W, C), mapped from disk, and ``names`` in the same order.
+
+    ``skipped`` has a sentence for each broken file.
+    """
 
     pixels: Pixels
     names: list[str]
@@ -74,10 +77,10 @@ def open_store(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> ImageStore:
-    """The store for these images, decoded now unless it was before.
+    """Return the store of these images; they are decoded if the cache does not have them.
 
-    ``progress`` is called with (images done, images in all) while decoding. Raises ``DataError`` when
-    more than 5% of the files are broken; fewer are skipped and named in ``skipped``.
+    ``progress`` is called with (images done, images in all) while decoding. ``workers`` 0 is one process per core.
+    Raises ``DataError`` if more than 5% of the files are broken; fewer are skipped and named in ``skipped``.
     """
     cache = cache or cache_folder()
     parse_colour(decoding.background)
@@ -86,7 +89,7 @@ def open_store(
     key = listing.read_text() if listing.exists() else _content_key(records, decoding, workers)
     folder = cache / "stores" / key
     if not (folder / "index.json").exists():
-        _build_store(folder, records, decoding, workers, progress or _no_progress)
+        _build_store(folder, records, decoding, workers, progress)
     if not listing.exists():
         listing.parent.mkdir(parents=True, exist_ok=True)
         write_text(listing, key)
@@ -96,15 +99,15 @@ def open_store(
 
 
 def expect_random_access(pixels: Pixels) -> Pixels:
-    """The same mapped array; of one too large to stay in memory, only what is asked for will be read."""
-    if pixels.nbytes >= LARGE and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
-        # Shuffled images have no neighbours: reading ahead would fetch a hundred times what is needed.
+    """Return the same mapped array. If it is too large for memory, the system reads only the requested images."""
+    if pixels.nbytes >= LARGE_STORE_BYTES and isinstance(pixels.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+        # Batches are shuffled, so reading ahead would fetch a hundred times what is needed.
         pixels.base.madvise(mmap.MADV_RANDOM)
     return pixels
 
 
 def decode_record(record: Record, decoding: Decoding) -> Pixels:
-    """One image as uint8 (image_size, image_size, channels); raises ``DataError`` when it is broken."""
+    """Return one image as uint8 (image_size, image_size, channels); raise ``DataError`` if it is broken."""
     source = record.path if record.view is None else matlab_view(record.path, record.view)
     image = decode_image(source, decoding.channels, decoding.background)
     if record.half != "whole":
@@ -116,8 +119,10 @@ def decode_record(record: Record, decoding: Decoding) -> Pixels:
     return to_pixels(fit_image(image, decoding.image_size, decoding.fit, decoding.background))
 
 
-def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, workers: int, progress: Progress) -> None:
-    """Decode everything into a temporary folder and move it into place."""
+def _build_store(
+    folder: Path, records: Sequence[Record], decoding: Decoding, workers: int, progress: Progress | None
+) -> None:
+    """Decode all images into a temporary folder, then rename it to ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:
@@ -127,8 +132,13 @@ def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, wo
         broken: dict[int, str] = {}
         for done, failures in _decode_chunks(file, records, decoding, workers):
             broken |= failures
-            progress(done, len(records))
-        _check_broken(broken, len(records))
+            if progress:
+                progress(done, len(records))
+        if len(broken) > MAX_BROKEN_SHARE * len(records):
+            examples = " ".join(list(broken.values())[:3])
+            raise DataError(
+                f"{len(broken)} of {len(records)} images are broken, more than {MAX_BROKEN_SHARE:.0%}: {examples}"
+            )
         good = [row for row in range(len(records)) if row not in broken]
         if broken:
             _keep_rows(file, good)
@@ -141,9 +151,9 @@ def _build_store(folder: Path, records: Sequence[Record], decoding: Decoding, wo
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
-    """Of several processes that build the same store one is first, and the others use what it built."""
+    """Rename a finished store. If another process finished the same store first, that one is used."""
     if folder.exists() and not (folder / "index.json").exists():
-        shutil.rmtree(folder)  # What a cleaner of caches left of an older store.
+        shutil.rmtree(folder)  # A cache cleaner has deleted a part of an older store.
     try:
         temporary.replace(folder)
     except OSError:
@@ -154,46 +164,47 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
 def _decode_chunks(
     file: Path, records: Sequence[Record], decoding: Decoding, workers: int
 ) -> Iterator[tuple[int, dict[int, str]]]:
-    """Decode chunk by chunk, in processes where there is enough to do; yields (images done, broken rows)."""
+    """Decode chunk by chunk, in several processes if there are many chunks; yield (images done, broken rows)."""
     jobs = [(file, start, chunk, decoding) for start, chunk in _chunks(records)]
-    with _mapping(workers, len(jobs)) as mapped:
+    with _worker_map(workers, len(jobs)) as worker_map:
         done = 0
-        for job, failures in zip(jobs, mapped(_decode_chunk, jobs), strict=True):
-            done += len(job[2])
+        for (_, _, chunk, _), failures in zip(jobs, worker_map(_decode_chunk, jobs), strict=True):
+            done += len(chunk)
             yield done, failures
 
 
 def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, Sequence[Record]]]:
-    for start in range(0, len(records), CHUNK):
-        yield start, records[start : start + CHUNK]
+    for start in range(0, len(records), CHUNK_IMAGES):
+        yield start, records[start : start + CHUNK_IMAGES]
 
 
 @contextmanager
-def _mapping(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """``map``, in this process or, where there is enough to do, in several; leaving early drops what is not begun."""
+def _worker_map(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Provide ``map``: in several processes if there are more than two jobs. Leaving early cancels the waiting jobs."""
     if workers == 1 or jobs <= 2:
         yield map
         return
-    # Forking lets a plain script call train() without a __main__ guard; elsewhere only spawn is safe.
+    # With fork, a plain script can call train() without a __main__ guard; on other systems only spawn is safe.
     method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_ignore_interrupts)
     try:
         yield pool.map
     except BrokenProcessPool as error:
         raise DataError(
-            "A decoding process died; check that memory and disk have room, or --set data.workers=1. On Windows and "
-            'macOS a script must call this below if __name__ == "__main__".'
+            "A decoding process died. Free memory and disk space, or decode in one process with --set data.workers=1. "
+            'On Windows and macOS a script must make this call below if __name__ == "__main__".'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the main process, which shuts the workers down."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _decode_chunk(job: tuple[Path, int, Sequence[Record], Decoding]) -> dict[int, str]:
-    """Decode some records into their rows of the file; the broken ones by row, with what is wrong."""
+    """Decode some records into their rows of the file; return a sentence for each broken row."""
     file, start, records, decoding = job
     pixels = np.load(file, mmap_mode="r+")
     broken = {}
@@ -202,38 +213,27 @@ def _decode_chunk(job: tuple[Path, int, Sequence[Record], Decoding]) -> dict[int
             pixels[row] = decode_record(record, decoding)
         except DataError as error:
             broken[row] = str(error)
-    return broken  # Not flushed: the whole file is synced once, and waiting for the disk here would idle a core.
-
-
-def _check_broken(broken: dict[int, str], count: int) -> None:
-    if len(broken) > BROKEN_LIMIT * count:
-        raise DataError(
-            f"{len(broken)} of {count} images are broken, more than {BROKEN_LIMIT:.0%}: "
-            + " ".join(list(broken.values())[:3])
-        )
+    return broken  # Not flushed here: that would idle a core, and the whole file is synced once at the end.
 
 
 def _keep_rows(file: Path, rows: list[int]) -> None:
-    before = np.load(file, mmap_mode="r")
-    after = np.lib.format.open_memmap(file.with_suffix(".kept"), "w+", np.uint8, (len(rows), *before.shape[1:]))
+    """Replace the array in the file by some of its rows."""
+    complete = np.load(file, mmap_mode="r")
+    kept = np.lib.format.open_memmap(file.with_suffix(".kept"), "w+", np.uint8, (len(rows), *complete.shape[1:]))
     for target, row in enumerate(rows):
-        after[target] = before[row]
-    after.flush()
+        kept[target] = complete[row]
+    kept.flush()
     file.with_suffix(".kept").replace(file)
-
-
-def _no_progress(_done: int, _total: int) -> None:
-    pass
 
 
 def _content_key(records: Sequence[Record], decoding: Decoding, workers: int) -> str:
     chunks = [chunk for _, chunk in _chunks(records)]
-    with _mapping(workers, len(chunks)) as mapped:
-        return _digest(decoding, mapped(_content_lines, chunks))
+    with _worker_map(workers, len(chunks)) as worker_map:
+        return _digest(decoding, worker_map(_content_lines, chunks))
 
 
 def _digest(decoding: Decoding, lines: Iterator[str]) -> str:
-    digest = hashlib.sha256(json.dumps([FORMAT, asdict(decoding)]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT_VERSION, asdict(decoding)]).encode())
     for line in lines:
         digest.update(line.encode())
     return digest.hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""Two domains drawn on the spot: line drawings of random things, and shaded, coloured pictures of other things.
+"""Two synthetic domains: line drawings of random objects, and shaded, coloured pictures of other objects.
 
-Four kinds of thing vary in place, size, tilt and proportions. Both domains are drawn from the same
-description, so true pairs are known for the test part; the training parts show different things.
+Four kinds of object vary in position, size, tilt and proportions. Both domains draw the same descriptions, so the true
+pairs of the test part are known. The training parts show different objects.
 """
 
 import colorsys
@@ -23,7 +23,7 @@ LIGHT = np.array([-0.5, -0.6, 0.62])
 
 @dataclass(frozen=True)
 class Part:
-    """A polygon (n, 2) in the thing's own coordinates, about [-1, 1] with y downwards, and its colour."""
+    """A polygon (n, 2) with y downwards, and its colour. Kinds use coordinates of about [-1, 1], objects use pixels."""
 
     points: Points
     colour: Colour
@@ -31,26 +31,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something to draw: its parts from back to front, in pixels."""
+    """An object to draw: its parts from back to front, in pixels."""
 
     kind: str
     parts: tuple[Part, ...]
 
 
 def random_thing(rng: np.random.Generator, pixels: int = PIXELS) -> Thing:
-    """A thing of random kind, place, size, tilt and proportions, for a picture ``pixels`` square."""
+    """Return an object of random kind, position, size, tilt and proportions, for a picture ``pixels`` square."""
     kind = list(KINDS)[rng.integers(len(KINDS))]
     parts = KINDS[kind](rng.uniform(0, 1))
     size = rng.uniform(0.24, 0.38) * pixels
     stretch = np.array([rng.uniform(0.85, 1.2), rng.uniform(0.85, 1.2)])
     angle = rng.uniform(-0.35, 0.35)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    place = rng.uniform(0.3, 0.7, 2) * pixels
-    return Thing(kind, tuple(Part(part.points * stretch * size @ turn + place, part.colour) for part in parts))
+    position = rng.uniform(0.3, 0.7, 2) * pixels
+    placed = [Part(part.points * stretch * size @ turn + position, part.colour) for part in parts]
+    return Thing(kind, tuple(placed))
 
 
 def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
-    """The thing as a black line drawing on white: RGB, ``pixels`` square."""
+    """Draw the object in black lines on white: RGB, ``pixels`` square."""
     canvas = Image.new("L", (pixels * OVERSAMPLING,) * 2, 255)
     draw = ImageDraw.Draw(canvas)
     for part in thing.parts:
@@ -61,7 +62,7 @@ def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
 
 
 def draw_picture(thing: Thing, pixels: int = PIXELS) -> Image.Image:
-    """The thing in colour, rounded and lit from the upper left, on a soft ground: RGB, ``pixels`` square."""
+    """Draw the object in colour, rounded and lit from the upper left, on a pale ground: RGB, ``pixels`` square."""
     side = pixels * OVERSAMPLING
     colours = _ground(side)
     height = np.zeros((side, side))
@@ -84,13 +85,14 @@ def draw_picture(thing: Thing, pixels: int = PIXELS) -> Image.Image:
 
 
 def draw_domains(folder: Path, *, train_a: int = 600, train_b: int = 700, test: int = 200, seed: int = 0) -> None:
-    """Write ``train_a``, ``train_b`` (different things) and ``test_a``, ``test_b`` (true pairs) as PNG files."""
+    """Write ``train_a``, ``train_b`` (different objects) and ``test_a``, ``test_b`` (true pairs) as PNG files."""
     rng = np.random.default_rng(seed)
-    for part, count, draws in (
+    parts = (
         ("train", train_a, {"train_a": draw_lines}),
         ("train", train_b, {"train_b": draw_picture}),
         ("test", test, {"test_a": draw_lines, "test_b": draw_picture}),
-    ):
+    )
+    for part, count, draws in parts:
         for name in draws:
             (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
@@ -104,13 +106,14 @@ def _corners(part: Part) -> list[tuple[float, float]]:
 
 
 def _ground(side: int) -> npt.NDArray[np.float64]:
-    """A pale gradient, lighter at the top."""
+    """Return a pale gradient, lighter at the top: (side, side, 3) in [0, 255]."""
     fall = np.linspace(0, 1, side)[:, None, None]
-    return np.broadcast_to((1 - fall) * [236, 240, 246] + fall * [205, 208, 216], (side, side, 3)).copy()
+    column = (1 - fall) * [236, 240, 246] + fall * [205, 208, 216]
+    return np.broadcast_to(column, (side, side, 3)).copy()
 
 
 def _lighting(height: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Lambert shading of a height field whose edges fall off."""
+    """Return the Lambert shading (side, side) of a height field whose edges fall off."""
     slope_y, slope_x = np.gradient(height * len(height) / 9)
     normals = np.stack([-slope_x, -slope_y, np.ones_like(height)], -1)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
@@ -131,12 +134,12 @@ def _box(left: float, top: float, right: float, bottom: float) -> Points:
 
 
 def _oval(x: float, y: float, width: float, height: float, start: float = 0.0, end: float = 1.0) -> Points:
-    """An ellipse of half axes ``width`` and ``height``, or an arc of it (turns, clockwise from the right)."""
+    """Return an ellipse of half axes ``width`` and ``height``, or an arc of it (turns, clockwise from the right)."""
     angle = np.linspace(start, end, 40) * 2 * np.pi
     return np.stack([x + width * np.cos(angle), y + height * np.sin(angle)], 1)
 
 
-# Each kind answers with its parts; ``v`` in [0, 1] is what differs between two of a kind.
+# Each kind returns its parts; ``v`` in [0, 1] is the proportion that varies between objects of the kind.
 
 
 def _tree(v: float) -> list[Part]:

@@ -1,4 +1,4 @@
-"""CycleGAN's layout: one folder that holds trainA and trainB."""
+"""The layout of CycleGAN's data sets: one folder with trainA and trainB."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from discogan.registry import SOURCES
 @SOURCES.register("train_ab")
 @dataclass(frozen=True)
 class TrainAB:
-    """ROOT/trainA and ROOT/trainB (and testA, testB), as CycleGAN's data sets come."""
+    """ROOT/trainA and ROOT/trainB (and testA, testB), the layout of CycleGAN's data sets."""
 
     root: str
-    """The folder that holds trainA and trainB."""
+    """The folder that contains trainA and trainB."""
     split: Literal["train", "test"] = "train"
-    """Which pair of folders to read."""
+    """The pair of folders to read."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
         root = Path(self.root)

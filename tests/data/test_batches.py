@@ -9,7 +9,7 @@ from discogan.data.batches import UnpairedBatches
 
 
 def numbered(count: int) -> np.ndarray:
-    """Images whose every pixel is their number."""
+    """Images whose pixels all have the value of their index."""
     return np.arange(count, dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(4, 2)
 
 
@@ -26,7 +26,7 @@ def test_each_pass_sees_every_image_once(count_a, count_b, batch_size, seed):
             assert sorted(seen[turn * count : (turn + 1) * count]) == list(range(count))
 
 
-def test_a_batch_depends_on_seed_and_step_alone():
+def test_a_batch_depends_on_seed_and_step_only():
     stores = numbered(30), numbered(20)
     forwards, backwards = UnpairedBatches(*stores, 7, 3), UnpairedBatches(*stores, 7, 3)
     in_order = [forwards.batch(step) for step in range(12)]
@@ -46,7 +46,7 @@ def test_the_domains_are_in_unrelated_orders():
     assert mean == pytest.approx(1.0, abs=0.35)
 
 
-def test_flips_mirror_about_half_and_nothing_else():
+def test_flips_mirror_about_half_of_the_images():
     images = np.zeros((64, 4, 4, 3), np.uint8)
     images[:, :, 0] = 9
     plain = UnpairedBatches(images, images, 64, 0)

@@ -28,7 +28,7 @@ def test_a_wrong_csv_is_explained(tmp_path, text):
         labelled_images(tmp_path)
 
 
-def test_no_labels_at_all(tmp_path):
+def test_a_folder_without_labels_is_refused(tmp_path):
     write_images(tmp_path, 1, 0)
     with pytest.raises(DataError, match="has no azimuths"):
         labelled_images(tmp_path)

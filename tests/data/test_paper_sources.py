@@ -1,4 +1,4 @@
-"""The paper's data sets, on small files in the layout that each comes in."""
+"""The sources of the paper's data sets, on small files in their layouts."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ DECODING = Decoding(32, 3)
 
 
 def write_car(folder, number, views=24):
-    """A car in the official layout: each view's red is its number, its green the elevation."""
+    """Write a car in the official layout. Red is the number of the view, green the elevation."""
     folder.mkdir(parents=True, exist_ok=True)
     renders = np.zeros((40, 40, 3, views, 4), np.uint8)
     renders[:, :, 0] = 10 * np.arange(views)[:, None]
@@ -27,7 +27,7 @@ def write_car(folder, number, views=24):
 
 @pytest.fixture(scope="module")
 def renders(tmp_path_factory):
-    """20 cars, 14 chairs of 4 views, 10 faces of 3."""
+    """20 cars, 14 chairs with 4 views each, 10 faces with 3 views each."""
     root = tmp_path_factory.mktemp("official")
     for number in range(20):
         write_car(root / "data" / "cars", number)
@@ -72,7 +72,7 @@ def test_chairs_and_faces(renders):
     assert len(OfficialRenders(str(renders), a="chair", b="chair", turn="full").records()[0]) == 2 * 4
 
 
-def test_a_damaged_matlab_file_is_skipped_with_a_sentence(tmp_path):
+def test_a_damaged_matlab_file_is_skipped_with_a_message(tmp_path):
     for number in range(40):
         write_car(tmp_path / "data" / "cars", number)
     (tmp_path / "data" / "cars" / "00_car_000_mesh.mat").write_bytes(b"no")
@@ -94,7 +94,7 @@ def test_facescrub(tmp_path):
     assert not {record.path for record in a} & {record.path for record in test[0]}
 
 
-def test_handbags_and_shoes_are_the_photographs_alone(tmp_path):
+def test_handbags_and_shoes_are_the_photographs_only(tmp_path):
     for number, name in enumerate(("edges2handbags", "edges2shoes")):
         write_images(tmp_path / name / "train", 2 + number, number)
     a, b = HandbagsShoes(str(tmp_path)).records()
@@ -114,5 +114,5 @@ def test_handbags_and_shoes_are_the_photographs_alone(tmp_path):
     ],
 )
 def test_a_missing_data_set_says_what_to_download_and_where_to_put_it(name, options, tmp_path):
-    with pytest.raises(DataError, match=rf"There is no folder {tmp_path}.*; download .* unpack it"):
+    with pytest.raises(DataError, match=rf"There is no folder {tmp_path}.*Download .* unpack it there"):
         SOURCES.build({"name": name, "root": str(tmp_path), **options}, "source").records()

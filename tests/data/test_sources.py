@@ -1,3 +1,5 @@
+"""The sources for folders, CycleGAN's layout, side-by-side files and CelebA."""
+
 import pytest
 from PIL import Image
 
@@ -15,7 +17,7 @@ def names(records):
     return [record.name for record in records]
 
 
-def test_folders_are_read_at_any_depth_and_unequal_in_count(tmp_path):
+def test_folders_include_subfolders_and_may_differ_in_size(tmp_path):
     write_images(tmp_path / "a" / "deep" / "er", 2, 0)
     write_images(tmp_path / "b", 3, 0)
     a, b = Folders(str(tmp_path / "a"), str(tmp_path / "b")).records()
@@ -23,16 +25,16 @@ def test_folders_are_read_at_any_depth_and_unequal_in_count(tmp_path):
     assert len(b) == 3
 
 
-def test_an_empty_or_missing_folder_stops(tmp_path):
+def test_an_empty_or_missing_folder_is_refused(tmp_path):
     write_images(tmp_path / "a", 1, 0)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="contains no images"):
         Folders(str(tmp_path / "a"), str(tmp_path / "empty")).records()
     with pytest.raises(DataError, match="There is no folder"):
         Folders(str(tmp_path / "a"), str(tmp_path / "missing")).records()
 
 
-def test_the_same_folder_twice_stops(tmp_path):
+def test_the_same_folder_twice_is_refused(tmp_path):
     write_images(tmp_path / "a" / "inner", 1, 0)
     (tmp_path / "link").symlink_to(tmp_path / "a")
     for second, message in (("a", "the same folder"), ("link", "the same folder"), ("a/inner", "inside the other")):
@@ -49,7 +51,7 @@ def test_train_ab(tmp_path):
 
 @pytest.fixture
 def edges2shoes(tmp_path):
-    """Files [edges | photo]: white with one black pixel, and a colour that tells the file."""
+    """Files [edges | photo]: white with one black pixel, and a colour that differs from file to file."""
     for split, count in (("train", 5), ("val", 2)):
         (tmp_path / split).mkdir()
         for number in range(count):
@@ -85,7 +87,7 @@ ATTRIBUTES = ["Male", "Smiling", "Young"]
 
 @pytest.fixture
 def celeba(tmp_path):
-    """3,000 rows whose attributes follow from their number; the images themselves are not needed to list them."""
+    """3,000 rows whose attributes depend on their number. Listing needs no image files."""
     (tmp_path / "img_align_celeba").mkdir()
     rows = [
         f"{n:06d}.jpg {1 if n % 2 else -1:2d} {1 if n % 3 else -1:2d} {1 if n % 5 else -1:2d}" for n in range(1, 3001)
@@ -119,7 +121,7 @@ def test_celeba_against_another_attribute_under_a_constraint(celeba):
 def test_celeba_mistakes_are_explained(celeba, tmp_path):
     with pytest.raises(ConfigError, match="no CelebA attribute named 'Bald'"):
         CelebA(celeba, "Bald").records()
-    with pytest.raises(DataError, match="download CelebA"):
+    with pytest.raises(DataError, match="Download CelebA"):
         CelebA(str(tmp_path / "nothing")).records()
     with pytest.raises(DataError, match="last 200 are the test part"):
         CelebA(celeba, "Young", against="Male", constraint="Young", constraint_value=-1).records()

@@ -18,7 +18,7 @@ SMALL = Decoding(32, 3)
 
 @pytest.fixture
 def decodings(monkeypatch):
-    """Counts the stores that are built."""
+    """Count the stores that are built."""
     built = []
     original = store_module._build_store
 
@@ -50,7 +50,7 @@ def test_several_processes_give_the_same_store(tmp_path):
     assert seen == [(64, 200), (128, 200), (192, 200), (200, 200)]
 
 
-def test_a_second_start_decodes_nothing_and_reads_nothing(tmp_path, decodings, monkeypatch):
+def test_opening_a_store_again_decodes_and_reads_no_image(tmp_path, decodings, monkeypatch):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     first = open_store(records, SMALL, cache=tmp_path / "cache")
     monkeypatch.setattr(store_module, "_content_key", lambda *_: pytest.fail("read the images again"))
@@ -60,7 +60,7 @@ def test_a_second_start_decodes_nothing_and_reads_nothing(tmp_path, decodings, m
     assert first.key == second.key
 
 
-def test_the_key_is_content_not_place_or_time(tmp_path, decodings):
+def test_the_key_depends_on_content_not_on_path_or_time(tmp_path, decodings):
     folder = write_images(tmp_path / "a", 3, 0)
     key = open_store(folder_records(folder), SMALL, cache=tmp_path / "cache").key
     shutil.copytree(folder, tmp_path / "copy")
@@ -102,7 +102,7 @@ def test_a_few_broken_files_are_named_and_skipped(tmp_path):
     assert again.skipped == store.skipped
 
 
-def test_many_broken_files_stop_and_leave_nothing_behind(tmp_path):
+def test_more_than_5_percent_broken_files_raise_and_leave_no_store(tmp_path):
     folder = write_images(tmp_path / "a", 20, 0)
     for name in ("003.png", "004.png"):
         (folder / name).write_bytes(b"broken")
@@ -111,7 +111,7 @@ def test_many_broken_files_stop_and_leave_nothing_behind(tmp_path):
     assert list((tmp_path / "cache" / "stores").iterdir()) == []
 
 
-def test_a_build_that_was_killed_is_not_taken_for_a_store(tmp_path):
+def test_a_killed_build_is_not_used_as_a_store(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     store = open_store(records, SMALL, cache=tmp_path / "cache")
     folder = tmp_path / "cache" / "stores" / store.key
@@ -123,19 +123,19 @@ def test_a_build_that_was_killed_is_not_taken_for_a_store(tmp_path):
     assert open_store(records, SMALL, cache=tmp_path / "cache").names == names
 
 
-def test_of_two_builders_at_once_the_second_uses_what_the_first_built(tmp_path):
+def test_the_slower_of_two_builders_uses_the_store_of_the_faster(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     first = []
 
-    def another_is_quicker(*_):
+    def another_is_faster(*_):
         first.append(open_store(records, SMALL, cache=tmp_path / "cache"))
 
-    second = open_store(records, SMALL, cache=tmp_path / "cache", workers=1, progress=another_is_quicker)
+    second = open_store(records, SMALL, cache=tmp_path / "cache", workers=1, progress=another_is_faster)
     assert (first[0].pixels == second.pixels).all()
     assert [folder.name for folder in (tmp_path / "cache" / "stores").iterdir()] == [second.key]
 
 
-def test_a_vanished_file_counts_as_broken(tmp_path):
+def test_a_missing_file_counts_as_broken(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 40, 0))
     records[5].path.unlink()
     assert "005.png" in open_store(records, SMALL, cache=tmp_path / "cache").skipped[0]
@@ -148,13 +148,13 @@ def test_a_dead_link_is_named(tmp_path):
     assert "dead.png" in store.skipped[0]
 
 
-def test_a_wrong_background_stops_before_decoding(tmp_path):
+def test_a_wrong_background_is_refused_before_decoding(tmp_path):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     with pytest.raises(ConfigError, match="not a colour"):
         open_store(records, Decoding(32, 3, background="none such"), cache=tmp_path / "cache")
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+def test_environment_variables_set_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("DISCOGAN_CACHE", str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine"
     monkeypatch.delenv("DISCOGAN_CACHE")

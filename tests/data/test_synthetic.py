@@ -4,7 +4,7 @@ from discogan.data.synthetic import KINDS, draw_domains, draw_lines, draw_pictur
 from discogan.images import image_files
 
 
-def test_every_kind_is_drawn_and_stays_inside():
+def test_every_kind_is_drawn_inside_the_picture():
     rng = np.random.default_rng(0)
     things = [random_thing(rng) for _ in range(120)]
     assert {thing.kind for thing in things} == set(KINDS)
@@ -14,7 +14,7 @@ def test_every_kind_is_drawn_and_stays_inside():
         assert np.asarray(draw_picture(thing)).std() > 10
 
 
-def test_domains_share_no_training_thing_and_pairs_share_every_test_thing(tmp_path):
+def test_training_parts_share_no_object_and_test_pairs_share_each(tmp_path):
     draw_domains(tmp_path, train_a=6, train_b=8, test=5, seed=1)
     counts = {name: len(image_files(tmp_path / name)) for name in ("train_a", "train_b", "test_a", "test_b")}
     assert counts == {"train_a": 6, "train_b": 8, "test_a": 5, "test_b": 5}
