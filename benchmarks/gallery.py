@@ -1,4 +1,4 @@
-"""Draw the gallery of the README: unseen test images, their translations, and the true partners that training never saw.
+"""Draw the README's gallery: unseen test images, their translations, and their true partners.
 
     python benchmarks/gallery.py RUN TEST_A TEST_B docs/gallery.png
 

@@ -19,10 +19,10 @@ from discogan import version
 from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data.domains import open_domains, open_folder
-from discogan.directions import Direction, check_direction, source_domain
+from discogan.directions import Direction, check_direction, source_and_target, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.extras import import_extra
-from discogan.images import PixelRange, Pixels
+from discogan.images import PixelRange, Pixels, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.onnx_model import METADATA, OnnxModel
 
@@ -114,10 +114,13 @@ def real_images(config: Config, direction: Direction, folder: Path | None) -> Pi
     """Some images of the domain that a direction starts from; raises ``DataError`` with a cure where they are gone."""
     domain = source_domain(direction)
     try:
-        store = open_folder(config, domain, folder) if folder else open_domains(config)["ab".index(domain)]
+        if folder:
+            store = open_folder(config, domain, folder)
+        else:
+            store, _ = source_and_target(direction, *open_domains(config))
     except DataError as error:
         raise DataError(f"{error} An export is checked on real images; give a folder with --images DIR.") from error
-    return np.array(store.pixels[:: 1 + (len(store) - 1) // CHECKED])
+    return np.array(store.pixels[evenly_spaced(len(store), CHECKED)])
 
 
 def describe(model: TranslationModel, config: Config, direction: str, pixels: PixelKind) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def test_the_cpu_is_always_available():
 
 
 def test_a_missing_device_is_explained():
-    with pytest.raises(ConfigError, match="not available here. Use auto or cpu"):
+    with pytest.raises(ConfigError, match="not available here"):
         devices.pick_device("cuda:77")
     with pytest.raises(ConfigError, match="abacus"):
         devices.pick_device("abacus")

@@ -107,7 +107,9 @@ def test_a_pushed_run_can_be_loaded(small_run, tmp_path):
             "translated = discogan.load('user/hands').translate(Image.new('RGB', (32, 32), 'red'), 'a_to_b');"
             "numpy.save('translated.npy', numpy.asarray(translated))"
         )
-        process = in_a_process(f"import os; os.chdir({str(tmp_path)!r});" + load, fake, HF_HOME=str(tmp_path / "loading"))
+        process = in_a_process(
+            f"import os; os.chdir({str(tmp_path)!r});" + load, fake, HF_HOME=str(tmp_path / "loading")
+        )
         assert process.returncode == 0, process.stderr
         fetched = [path for method, path in fake.asked if method == "GET" and "/resolve/" in path]
         assert not [path for path in fetched if path.endswith((".png", ".md"))], "loading fetches only what it needs"

@@ -1,3 +1,5 @@
+"""Images: decoding, fitting, pixel ranges, thumbnails, selection and sheets."""
+
 import contextlib
 import io
 import tempfile
@@ -18,11 +20,14 @@ from discogan.images import (
     decode_image,
     dilate_dark,
     draw_sheet,
+    evenly_spaced,
     fit_image,
     from_pixels,
     image_files,
+    make_thumbnails,
     parse_colour,
     to_pixels,
+    to_unit_rgb,
     unfit_image,
 )
 
@@ -40,6 +45,31 @@ def test_pixels_are_unchanged_by_encoding_and_decoding(pixels, name):
 def test_channel_order_is_rgb():
     red = torch.tensor([[[[255, 0, 0]]]], dtype=torch.uint8)
     assert PIXEL_RANGES["sigmoid"].encode(red).flatten().tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_become_rgb_in_the_unit_interval(channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, channels), dtype=np.uint8)
+    images = to_unit_rgb(pixels)
+    assert (images.shape, images.dtype) == ((2, 3, 5, 4), torch.float32)
+    assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), np.broadcast_to(pixels, (2, 5, 4, 3)) / np.float32(255))
+
+
+def test_thumbnails_are_area_averages():
+    images = torch.rand(2, 3, 64, 64)
+    thumbnails = make_thumbnails(images)
+    assert thumbnails.shape == (2, 3, 16, 16)
+    assert thumbnails[1, 2, 0, 5].item() == pytest.approx(images[1, 2, :4, 20:24].mean().item(), abs=1e-6)
+    assert torch.equal(make_thumbnails(thumbnails), thumbnails)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (100, 7), (100, 1)])
+def test_evenly_spaced_indices_include_the_first_and_the_last(count, wanted):
+    indices = evenly_spaced(count, wanted)
+    assert len(indices) == min(count, wanted)
+    assert indices == sorted(set(indices))
+    assert not indices or indices[0] == 0
+    assert len(indices) < 2 or indices[-1] == count - 1
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tiff", "gif"])

@@ -37,7 +37,7 @@ def chain(
         Number of images, evenly spread over the source.
     """
     from discogan.devices import own_state
-    from discogan.images import decode_image, draw_sheet, to_pixels
+    from discogan.images import decode_image, draw_sheet, evenly_spaced, to_pixels
     from discogan.translator import Translator, input_files, translate_chain
 
     if not steps:
@@ -46,8 +46,7 @@ def chain(
     runs = {run for run, _ in parsed}
     translators = {run: Translator.load(run, device) for run in runs}
     files = [path for path, _ in input_files(source)]
-    shown = max(1, min(count, len(files)))
-    files = [files[place * (len(files) - 1) // max(1, shown - 1)] for place in range(shown)]
+    files = [files[index] for index in evenly_spaced(len(files), max(1, count))]
     with own_state(threads):
         rows = translate_chain(
             [decode_image(path, 3) for path in files], [(translators[run], direction) for run, direction in parsed]

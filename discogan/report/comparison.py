@@ -12,13 +12,13 @@ import torch
 from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data.domains import open_domains
-from discogan.directions import LABELS, Direction, source_domain
+from discogan.directions import LABELS, Direction, source_and_target, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
-from discogan.images import Pixels
+from discogan.images import Pixels, evenly_spaced
 from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, value_label
 from discogan.pages import render
-from discogan.report.pictures import Picture, curves, picture, series, spread
+from discogan.report.pictures import Picture, curves, picture, series
 from discogan.report.tables import describe_verdict, evaluation_values
 from discogan.run_folder import RunSummary, read_summary
 
@@ -149,8 +149,8 @@ def _translations(summary: RunSummary) -> dict[Direction, tuple[Pixels, Pixels]]
         return {}
     translations = {}
     for direction in model.directions:
-        store = stores["ab".index(source_domain(direction))]
-        images = store.pixels[spread(len(store), SHOWN_IMAGES)]
+        store, _ = source_and_target(direction, *stores)
+        images = store.pixels[evenly_spaced(len(store), SHOWN_IMAGES)]
         translations[direction] = images, model.translate_pixels(images, direction)
     return translations
 

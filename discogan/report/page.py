@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from PIL import Image
 from discogan.checkpoints import load_model
 from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
-from discogan.directions import DIRECTIONS, Direction, opposite, source_domain, target_domain
+from discogan.directions import DIRECTIONS, Direction, opposite, source_and_target, source_domain, target_domain
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
-from discogan.images import Pixels
+from discogan.images import Pixels, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.pages import render
-from discogan.report.pictures import Picture, curves, picture, series, spread
+from discogan.report.pictures import Picture, curves, picture, series
 from discogan.report.tables import describe_verdict, score_rows, setting_rows, verdict_metric_rows
 from discogan.run_folder import RunSummary, losses, read_summary, step_of
 
@@ -83,7 +82,7 @@ def write_report(run: str | Path) -> Path:
     return summary.folder.report
 
 
-def _stores(summary: RunSummary) -> tuple[Sequence[ImageStore | None], str]:
+def _stores(summary: RunSummary) -> tuple[tuple[ImageStore | None, ImageStore | None], str]:
     """Return the training images of both domains, or the sentence that says why they are missing."""
     try:
         return open_domains(summary.config), ""
@@ -104,7 +103,7 @@ def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[
     facts = summary.description.data[domain]
     images = []
     if store is not None:
-        for row in spread(len(store), SHOWN_IMAGES):
+        for row in evenly_spaced(len(store), SHOWN_IMAGES):
             images.append(picture(store.pixels[row], f"{domain.upper()}: {store.names[row]}"))
     return {
         "name": domain.upper(),
@@ -115,10 +114,10 @@ def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[
     }
 
 
-def _grids(model: TranslationModel, stores: Sequence[ImageStore | None]) -> list[Grid]:
+def _grids(model: TranslationModel, stores: tuple[ImageStore | None, ImageStore | None]) -> list[Grid]:
     grids = []
     for direction in model.directions:
-        store = stores["ab".index(source_domain(direction))]
+        store, _ = source_and_target(direction, *stores)
         if store is not None:
             grids.append(_grid(model, store, direction))
     return grids
@@ -127,7 +126,7 @@ def _grids(model: TranslationModel, stores: Sequence[ImageStore | None]) -> list
 def _grid(model: TranslationModel, store: ImageStore, direction: Direction) -> Grid:
     """Return translations of evenly spaced images, and the best and worst round trips if those are trained."""
     has_round_trips = direction in model.round_trip_directions
-    rows = spread(len(store), RANKED_IMAGES if has_round_trips else SHOWN_IMAGES)
+    rows = evenly_spaced(len(store), RANKED_IMAGES if has_round_trips else SHOWN_IMAGES)
     originals = store.pixels[rows]
     translated = model.translate_pixels(originals, direction)
     source, target = source_domain(direction).upper(), target_domain(direction).upper()
@@ -147,7 +146,7 @@ def _grid(model: TranslationModel, store: ImageStore, direction: Direction) -> G
     reconstructed = model.translate_pixels(translated, opposite(direction))
     losses_l1 = np.abs(originals.astype(np.float32) - reconstructed).mean((1, 2, 3)) / 255
     order = np.argsort(losses_l1)
-    trips = [trip(position, reconstructed) for position in spread(len(rows), SHOWN_IMAGES)]
+    trips = [trip(position, reconstructed) for position in evenly_spaced(len(rows), SHOWN_IMAGES)]
     best = [trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[:EXTREME_IMAGES]]
     worst = [
         trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[::-1][:EXTREME_IMAGES]
@@ -173,7 +172,7 @@ def _samples(summary: RunSummary) -> list[tuple[str, Picture]]:
     """Return the sample sheets that training wrote, each with its step."""
     files = summary.folder.sheets()
     sheets = []
-    for row in spread(len(files), MAX_SHEETS):
+    for row in evenly_spaced(len(files), MAX_SHEETS):
         step = f"{step_of(files[row]):,}"
         alt = f"Samples at step {step}: each image, its translation, and its round trip, from both domains"
         with Image.open(files[row]) as sheet:

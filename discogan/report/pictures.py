@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -33,14 +32,6 @@ def series(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Series
             steps, values = zip(*points, strict=True)
             lines[name.replace("_to_", "→").replace("_", " ")] = (steps, values)
     return lines
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """Return at most ``wanted`` evenly spaced positions among ``count``, including the first and the last."""
-    if not count:
-        return []
-    positions = np.linspace(0, count - 1, min(count, wanted)).round()
-    return [int(position) for position in np.unique(positions)]
 
 
 @dataclass(frozen=True)

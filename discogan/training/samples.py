@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from discogan.directions import LABELS, opposite, source_domain
-from discogan.images import Pixels, draw_sheet
+from discogan.directions import LABELS, opposite, source_and_target, source_domain
+from discogan.images import Pixels, draw_sheet, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder
 from discogan.training.data import TrainingData
@@ -22,8 +22,8 @@ def write_sample_sheet(model: TranslationModel, data: TrainingData, run: RunFold
     rows: list[tuple[str, list[Pixels]]] = []
     for direction in model.directions:
         source = source_domain(direction)
-        store = data.a if source == "a" else data.b
-        pixels = store.pixels[:: max(1, len(store) // SAMPLE_IMAGES)][:SAMPLE_IMAGES].copy()
+        store, _ = source_and_target(direction, data.a, data.b)
+        pixels = store.pixels[evenly_spaced(len(store), SAMPLE_IMAGES)]
         translated = model.translate_pixels(pixels, direction)
         rows.append((source.upper(), list(pixels)))
         rows.append((LABELS[direction], list(translated)))

@@ -12,7 +12,7 @@ from discogan.cli import main
 from discogan.errors import ConfigError, RunError
 from discogan.pages import options_whole
 from discogan.report import comparison, write_comparison, write_report
-from discogan.report.pictures import curves, spread
+from discogan.report.pictures import curves
 from discogan.report.tables import score_rows
 from discogan.run_folder import RunFolder, read_evaluation, read_verdict
 from tests.conftest import SMALL, write_images
@@ -207,14 +207,6 @@ def test_round_trips_that_are_not_trained_are_not_shown(domains, tmp_path):
 def test_names_in_a_legend_are_not_read_as_formulas():
     svg = curves({r"_a$\frac$": ([1, 2], [2.0, 3.0])}, "label")
     assert r"_a$\frac$" in svg
-
-
-@pytest.mark.parametrize(("count", "wanted"), [(0, 5), (1, 5), (5, 5), (100, 7)])
-def test_positions_are_evenly_spaced_from_first_to_last(count, wanted):
-    positions = spread(count, wanted)
-    assert len(positions) == min(count, wanted)
-    assert positions == sorted(set(positions))
-    assert not positions or (positions[0], positions[-1]) == (0, count - 1)
 
 
 def test_an_evaluation_by_version_0_1_0_is_still_shown():
