@@ -1,4 +1,4 @@
-"""A run behind a page and an HTTP interface: ``discogan serve``."""
+"""Serve runs as a web page and an HTTP interface: ``discogan serve``."""
 
 from discogan.web.app import create_app
 from discogan.web.limits import Limits

@@ -1,4 +1,4 @@
-"""The page and the HTTP interface: one function a route."""
+"""The web page and the HTTP interface, one function per route."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from discogan.web.meters import Metered
 from discogan.web.models import Served
 from discogan.web.service import Service, encode_png
 
-PNG: dict[int | str, dict[str, Any]] = {
+PNG_IMAGE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 }
-MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "No such model, direction, image or folder"}}
-FAILURES: dict[int | str, dict[str, Any]] = {
-    **MISSING,
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such model, direction, image or folder"}}
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **NOT_FOUND,
     408: {"description": "The upload took too long"},
     413: {"description": "Too many bytes or pixels"},
     415: {"description": "Not an image"},
-    422: {"description": "A parameter or the form does not fit"},
-    503: {"description": "Too many images wait; Retry-After says when to come back"},
+    422: {"description": "A parameter or the form is not valid"},
+    503: {"description": "Too many images are queued; Retry-After is the number of seconds to wait"},
     504: {"description": "The translation took too long"},
 }
 BINARY = {"type": "string", "format": "binary"}
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "An image as the body (JPEG, PNG, WebP, BMP, TIFF or GIF), or a form with a file called image.",
+        "description": "An image (JPEG, PNG, WebP, BMP, TIFF or GIF) as the body, or a form with a file field named image",
         "content": {
             "image/*": {"schema": BINARY},
             "multipart/form-data": {
@@ -48,7 +48,7 @@ UPLOAD: dict[str, Any] = {
         },
     }
 }
-SECURITY = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -57,7 +57,7 @@ router = APIRouter()
 
 
 class Model(BaseModel):
-    """A run that is served."""
+    """A served run."""
 
     name: str
     preset: str
@@ -65,27 +65,27 @@ class Model(BaseModel):
     """Height and width of its images in pixels."""
     directions: list[Direction]
     round_trips: bool
-    """Whether it goes there and back."""
+    """Whether round trips are available in all directions."""
     verdict: str | None
-    """What its training says of the relation, in a word or two."""
+    """The verdict of its training on the relation, in a few words."""
     examples: dict[Direction, int]
-    """How many example inputs there are."""
+    """Number of example inputs by direction."""
     matches: list[Direction]
-    """Directions in which counterparts can be looked for."""
+    """Directions in which counterparts can be searched."""
 
 
 class Match(BaseModel):
-    """An image of the other domain that may belong with the one sent."""
+    """An image of the other domain that may correspond to the uploaded one."""
 
     name: str
     distance: float
-    """0 for images that are each other's translations, about 1 for images drawn at random."""
+    """0 for images that are each other's translations, about 1 for random images."""
     image: str
-    """Where to get it."""
+    """The path of the image on this server."""
 
 
 def create_app(served: Mapping[str, Served], limits: Limits | None = None) -> FastAPI:
-    """The application for the runs given by name (``load_served``), the first of them the default."""
+    """Return the application for the runs given by name (``load_served``); the first is the default."""
     service = Service(served, limits or Limits())
 
     @asynccontextmanager
@@ -98,24 +98,24 @@ def create_app(served: Mapping[str, Served], limits: Limits | None = None) -> Fa
         version=version.__version__,
         description="Translate images between two domains whose relation was learned without pairs.",
         lifespan=lifespan,
-        docs_url=None,  # Its page would be loaded from elsewhere; /openapi.json is here.
+        docs_url=None,  # Its page would load scripts from another server; /openapi.json needs none.
         redoc_url=None,
     )
     app.state.service = service
-    app.add_middleware(Metered, meters=service.meters, headers=SECURITY)
+    app.add_middleware(Metered, meters=service.meters, headers=SECURITY_HEADERS)
     app.add_exception_handler(BusyError, _busy)
     app.include_router(router)
     return app
 
 
-async def _service(request: Request) -> Service:  # Were it not async, each request would wait for a thread.
+async def _service(request: Request) -> Service:  # Async, because a plain function would need a thread per request.
     service: Service = request.app.state.service
     return service
 
 
 Serving = Annotated[Service, Depends(_service)]
 DirectionQuery = Annotated[Direction, Query(description="a_to_b or b_to_a")]
-Name = Annotated[str | None, Query(description="One of GET /v1/models; the first unless given")]
+Name = Annotated[str | None, Query(description="One of GET /v1/models; by default the first")]
 
 
 async def _busy(_: Request, error: Exception) -> JSONResponse:
@@ -123,79 +123,79 @@ async def _busy(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(error.seconds)})
 
 
-@router.post("/v1/translate", responses=PNG | FAILURES, openapi_extra=UPLOAD, response_class=Response)
+@router.post("/v1/translate", responses=PNG_IMAGE | ERROR_RESPONSES, openapi_extra=UPLOAD, response_class=Response)
 async def translate(
     request: Request,
     service: Serving,
     direction: DirectionQuery,
     model: Name = None,
-    round_trip: Annotated[bool, Query(description="Translate there and back")] = False,
-    original_size: Annotated[bool, Query(description="Answer at the size of the image sent")] = False,
+    round_trip: Annotated[bool, Query(description="Return the round trip")] = False,
+    original_size: Annotated[bool, Query(description="Return the result at the size of the uploaded image")] = False,
 ) -> Response:
-    """Translate an image; the answer is a PNG."""
+    """Translate an image; the response is a PNG."""
     chosen = service.find(model, direction)
     prepared = await service.prepare(request, chosen, direction)
-    made = await service.translate(chosen, direction, prepared.pixels, round_trip)
+    translated = await service.translate(chosen, direction, prepared.pixels, round_trip)
     size = prepared.size if original_size else None
-    return _png(await asyncio.to_thread(lambda: encode_png(chosen.translator.finish(made, size))))
+    return _png(await asyncio.to_thread(lambda: encode_png(chosen.translator.finish(translated, size))))
 
 
-@router.post("/v1/match", responses=FAILURES, openapi_extra=UPLOAD)
+@router.post("/v1/match", responses=ERROR_RESPONSES, openapi_extra=UPLOAD)
 async def match(
     request: Request,
     service: Serving,
     direction: DirectionQuery,
     model: Name = None,
-    count: Annotated[int, Query(ge=1, le=50, description="Counterparts wanted")] = 5,
+    count: Annotated[int, Query(ge=1, le=50, description="Number of counterparts")] = 5,
 ) -> list[Match]:
-    """The images of the other domain's folder that most likely belong with the image sent, nearest first."""
+    """Return the images of the other domain's folder that most likely correspond to the uploaded image, best first."""
     chosen = service.find(model, direction)
     folder = service.folder(chosen, direction)
     prepared = await service.prepare(request, chosen, direction)
-    made = await service.translate(chosen, direction, prepared.pixels)
-    found = await asyncio.to_thread(folder.find, prepared.pixels[None], made[None], count)
-    return [
-        Match(name=name, distance=distance, image=f"/v1/models/{quote(chosen.name)}/folders/{direction}/{row}")
-        for name, distance, row in found[0]
-    ]
+    translated = await service.translate(chosen, direction, prepared.pixels)
+    results = await asyncio.to_thread(folder.find, prepared.pixels[None], translated[None], count)
+    images = f"/v1/models/{quote(chosen.name)}/folders/{direction}"
+    return [Match(name=name, distance=distance, image=f"{images}/{row}") for name, distance, row in results[0]]
 
 
 @router.get("/v1/models")
 async def models(service: Serving) -> list[Model]:
-    """The runs that are served."""
-    return [Model(**each.describe()) for each in service.served.values()]
+    """List the served runs."""
+    return [Model(**served.describe()) for served in service.served.values()]
 
 
-@router.get("/v1/models/{model}/examples/{direction}/{number}", responses=PNG | MISSING, response_class=Response)
+@router.get(
+    "/v1/models/{model}/examples/{direction}/{number}", responses=PNG_IMAGE | NOT_FOUND, response_class=Response
+)
 async def example(service: Serving, model: str, direction: Direction, number: int) -> Response:
-    """An image of the run's own that the direction can be tried with, counted from 0."""
-    return _picked(service.find(model, direction).examples.get(direction), number)
+    """Return an example input of a direction, one of the run's training images, counted from 0."""
+    return _numbered_image(service.find(model, direction).examples.get(direction), number)
 
 
-@router.get("/v1/models/{model}/folders/{direction}/{number}", responses=PNG | MISSING, response_class=Response)
+@router.get("/v1/models/{model}/folders/{direction}/{number}", responses=PNG_IMAGE | NOT_FOUND, response_class=Response)
 async def folder_image(service: Serving, model: str, direction: Direction, number: int) -> Response:
-    """An image of the folder that counterparts come from, as the networks see it."""
-    return _picked(service.folder(service.find(model, direction), direction).pixels, number)
+    """Return an image of the folder that is searched for counterparts, at the size of the networks."""
+    return _numbered_image(service.folder(service.find(model, direction), direction).pixels, number)
 
 
 @router.get("/healthz")
 async def health() -> dict[str, str]:
-    """Whether it answers."""
+    """Report that the server runs."""
     return {"status": "ok", "version": version.__version__}
 
 
 @router.get("/metrics", response_class=Response)
 async def metrics(service: Serving) -> Response:
-    """Requests, their times, batch sizes and the queue, as Prometheus reads them."""
+    """Return the number and duration of requests, the batch sizes and the queue length, in Prometheus's format."""
     return Response(service.meters.text(), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 async def page(service: Serving) -> HTMLResponse:
-    return HTMLResponse(render("app.html", models=[each.describe() for each in service.served.values()]))
+    return HTMLResponse(render("app.html", models=[served.describe() for served in service.served.values()]))
 
 
-def _picked(images: Pixels | None, number: int) -> Response:
+def _numbered_image(images: Pixels | None, number: int) -> Response:
     if images is None or not 0 <= number < len(images):
         raise HTTPException(404, f"There is no image number {number}.")
     return _png(encode_png(from_pixels(images[number])))

@@ -1,4 +1,4 @@
-"""What a request may cost, and the reading of an upload within that: in memory alone, never on disk."""
+"""Limits of a request, and reading an upload within them, in memory only."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one request and on all that wait."""
+    """Limits of one request and of all requests together."""
 
     max_bytes: int = 10_000_000
-    """Bytes of an upload."""
+    """Maximum bytes of an upload."""
     max_pixels: int = 25_000_000
-    """Width times height of an image."""
+    """Maximum width times height of an image."""
     max_waiting: int = 1024
-    """Images that wait for their turn; one more is told to come back later (503)."""
+    """Maximum queued images; further requests get 503 with Retry-After."""
     max_batch: int = 64
-    """Images that are translated together."""
+    """Maximum images of a batch."""
     seconds: float = 30.0
-    """Time an upload may take, and again its translation."""
+    """Maximum time of an upload, and also of its translation."""
     max_held: int = 1_000_000_000
-    """Bytes of all uploads in memory at once, finished or not; one more is told to come back later (503)."""
+    """Maximum bytes of all uploads in memory; further requests get 503 with Retry-After."""
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_pixels", "max_batch"):
@@ -44,35 +44,38 @@ class Limits:
         require("seconds", self.seconds, at_least=0.001)
 
 
-class Room:
-    """The memory that uploads share: each holds what it has sent until it is decoded."""
+class UploadMemory:
+    """The memory that all uploads share. An upload holds its bytes until it is decoded."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.held = most, 0
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.held = max_bytes, 0
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """Takes bytes as they come, and gives all of them back at the end; ``BusyError`` where there is no room."""
-        own = 0
+        """Provide a function that reserves bytes for one upload; all are released at the end.
+
+        The function raises ``BusyError`` if too little memory is free.
+        """
+        reserved = 0
 
         def take(count: int) -> None:
-            nonlocal own
-            if self.held + count > self.most:
+            nonlocal reserved
+            if self.held + count > self.max_bytes:
                 raise BusyError(1)
-            own += count
+            reserved += count
             self.held += count
 
         try:
             yield take
         finally:
-            self.held -= own
+            self.held -= reserved
 
 
 async def read_image(request: Request, limits: Limits, take: Callable[[int], None]) -> Image.Image:
-    """The image of a request, as its body or as the field ``image`` of a form; not decoded yet.
+    """Return the image of a request, from its body or from the field ``image`` of a form; it is not decoded yet.
 
-    ``take`` is told of all bytes that are held. Raises ``HTTPException``: 408 too slow, 413 too large, 415 not an
-    image that is read here, 422 no such field.
+    ``take`` is called with the number of bytes of each chunk. Raises ``HTTPException`` 408 if the upload is too slow and
+    413 if it is too large. Raises 415 if it is not an image of a known format, and 422 if the form has no such field.
     """
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
@@ -82,43 +85,45 @@ async def read_image(request: Request, limits: Limits, take: Callable[[int], Non
             data = await _read_bytes(request, limits.max_bytes, take)
     except TimeoutError as error:
         raise HTTPException(408, f"The upload took more than {limits.seconds:g} seconds.") from error
-    return _open(data, limits.max_pixels)
+    return _open_image(data, limits.max_pixels)
 
 
-async def _read_bytes(request: Request, most: int, take: Callable[[int], None]) -> bytes:
-    chunks = _bounded(request.stream(), most, take)
+async def _read_bytes(request: Request, max_bytes: int, take: Callable[[int], None]) -> bytes:
+    chunks = _limit_bytes(request.stream(), max_bytes, take)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return b"".join([chunk async for chunk in chunks])
     parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=8)
-    # Starlette would put larger files on disk; earlier versions know the bound by the other name.
-    parser.spool_max_size = parser.max_file_size = most + 1  # type: ignore[attr-defined]
+    # Starlette writes larger files to disk. The attribute has another name in earlier versions.
+    parser.spool_max_size = parser.max_file_size = max_bytes + 1  # type: ignore[attr-defined]
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise HTTPException(422, f"The form cannot be read: {error.message}") from error
     file = form.get("image")
     if not isinstance(file, UploadFile):
-        raise HTTPException(422, "The form has no file called image.")
+        raise HTTPException(422, "The form has no file field named image.")
     return await file.read()
 
 
-async def _bounded(stream: AsyncIterator[bytes], most: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
-    """The chunks of a body, until there are too many bytes."""
+async def _limit_bytes(
+    stream: AsyncIterator[bytes], max_bytes: int, take: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks of a body; raise ``HTTPException`` 413 if they have too many bytes."""
     total = 0
     async for chunk in stream:
         total += len(chunk)
-        if total > most:
-            raise HTTPException(413, f"The upload has more than {most:,} bytes.")
+        if total > max_bytes:
+            raise HTTPException(413, f"The upload has more than {max_bytes:,} bytes.")
         take(len(chunk))
         yield chunk
 
 
-def _open(data: bytes, most: int) -> Image.Image:
-    """The image by its header, before anything is decoded."""
+def _open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header of an image, without decoding the pixels."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:  # A damaged file makes Pillow's plugins raise almost anything.
-        raise HTTPException(415, f"Not an image; send one of {', '.join(FORMATS)}.") from error
-    if image.width * image.height > most:
-        raise HTTPException(413, f"The image has more than {most:,} pixels.")
+    except Exception as error:  # Pillow's plugins raise almost anything for a damaged file.
+        raise HTTPException(415, f"Not an image. Send one of {', '.join(FORMATS)}.") from error
+    if image.width * image.height > max_pixels:
+        raise HTTPException(413, f"The image has more than {max_pixels:,} pixels.")
     return image

@@ -1,4 +1,4 @@
-"""What is counted while it serves, for Prometheus."""
+"""Metrics of the server for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Meters:
-    """Counters of one application, apart from those of others in the same process."""
+    """Counters of one application, separate from other applications in the same process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         labels = ("path", "status")
         self._requests = Counter("discogan_requests", "Requests answered", labels, registry=self._registry)
         self._seconds = Histogram("discogan_request_seconds", "Time to answer", ("path",), registry=self._registry)
-        self._queue = Gauge("discogan_waiting_images", "Images that wait", registry=self._registry)
+        self._queue = Gauge("discogan_waiting_images", "Images in the queue", registry=self._registry)
         sizes = (1, 2, 4, 8, 16, 32, 64, 128)
         self.batch_size = Histogram(
             "discogan_batch_images", "Images translated together", buckets=sizes, registry=self._registry
         )
 
     def watch_queue(self, length: Callable[[], float]) -> None:
-        """Ask ``length`` whenever the numbers are read."""
+        """Call ``length`` whenever the metrics are read."""
         self._queue.set_function(length)
 
     def count(self, path: str, status: int, seconds: float) -> None:
-        """A request was answered; ``path`` is the route's, not the address: anyone can make up new ones."""
+        """Count an answered request. ``path`` is the route's pattern, because requested addresses are unlimited."""
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
     def text(self) -> bytes:
-        """All numbers in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
 class Metered:
-    """Counts and times every request, and puts the same headers on every answer."""
+    """Middleware that counts and times every request, and adds the same headers to every response."""
 
     def __init__(self, app: ASGIApp, meters: Meters, headers: Mapping[str, str]) -> None:
         self.app, self.meters, self.headers = app, meters, headers
@@ -50,7 +50,7 @@ class Metered:
             return
         started, status = time.perf_counter(), 500
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -58,7 +58,7 @@ class Metered:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receive, send_with_headers)
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self.meters.count(path, status, time.perf_counter() - started)

@@ -1,42 +1,41 @@
-"""The runs that are served, by name, each with a few of its own images as examples and folders to match with."""
+"""Served runs by name, each with example images and the folders that are searched for counterparts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from discogan.data.domains import open_domains
-from discogan.directions import Direction, source_domain, target_domain
+from discogan.directions import Direction, source_and_target
 from discogan.errors import ConfigError, DataError
-from discogan.images import Pixels
+from discogan.images import Pixels, evenly_spaced
 from discogan.labels import verdict_name
 from discogan.matching import Counterparts
 from discogan.onnx_model import OnnxModel
 from discogan.run_folder import RunFolder, read_verdict
 from discogan.translator import Translator
 
-EXAMPLES = 8
+EXAMPLE_IMAGES = 8
+"""Example inputs per direction."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """One run: what translates, what it can do, and images to try it with."""
+    """A run: its translator, directions, verdict and example images."""
 
     name: str
     translator: Translator
     directions: Sequence[Direction]
     verdict: str | None
     examples: dict[Direction, Pixels]
-    """Some training images of the domain that a direction starts from, uint8 (N, H, W, C)."""
+    """Training images of a direction's source domain, uint8 (N, H, W, C)."""
     counterparts: dict[Direction, Counterparts] = field(default_factory=dict)
-    """By direction, the folder of the other domain to look for counterparts in."""
+    """The folder of a direction's target domain, which is searched for counterparts."""
 
     def describe(self) -> dict[str, Any]:
-        """For GET /v1/models."""
+        """Return the description of the run for GET /v1/models."""
         data = self.translator.config.data
         return {
             "name": self.name,
@@ -45,8 +44,8 @@ class Served:
             "directions": list(self.directions),
             "round_trips": set(self.directions) == set(self.translator.model.round_trip_directions),
             "verdict": self.verdict,
-            "examples": {way: len(images) for way, images in self.examples.items()},
-            "matches": [way for way in self.directions if way in self.counterparts],
+            "examples": {direction: len(images) for direction, images in self.examples.items()},
+            "matches": [direction for direction in self.directions if direction in self.counterparts],
         }
 
 
@@ -57,7 +56,11 @@ def load_served(
     device: str = "auto",
     examples: bool = True,
 ) -> dict[str, Served]:
-    """Runs and exported ONNX files by name; raises ``ConfigError`` for none or for two of a name, and ``RunError``."""
+    """Load runs and exported ONNX files by name.
+
+    ``folder_a`` and ``folder_b`` are searched for counterparts. With ``examples`` False no training images are served.
+    Raises ``ConfigError`` if no run is given or two have the same name, and ``RunError``.
+    """
     if not runs:
         raise ConfigError("Give a run to serve: discogan serve RUN.")
     served: dict[str, Served] = {}
@@ -65,32 +68,40 @@ def load_served(
         path = Path(run).resolve()
         name = path.stem if path.suffix == ".onnx" else path.name
         if name in served:
-            raise ConfigError(f"Two of the runs are called {name}; rename one of them.")
-        loaded = _load(name, Path(run), {"a": folder_a, "b": folder_b}, device)
-        served[name] = loaded if examples else replace(loaded, examples={})
+            raise ConfigError(f"Two of the runs are named {name}. Rename one of them.")
+        translator = Translator.load(run, device)
+        verdict = read_verdict(RunFolder(Path(run)))
+        served[name] = Served(
+            name,
+            translator,
+            translator.directions,
+            verdict_name(verdict) if verdict else None,
+            _choose_examples(translator) if examples else {},
+            _open_counterparts(translator, folder_a, folder_b),
+        )
     return served
 
 
-def _load(name: str, run: Path, folders: dict[str, str | Path | None], device: str) -> Served:
-    translator = Translator.load(run, device)
-    directions = translator.model.directions
-    counterparts = {
-        way: Counterparts(translator, Path(folder), way)
-        for way in directions
-        if (folder := folders[target_domain(way)]) is not None and not isinstance(translator.model, OnnxModel)
-    }
-    return Served(name, translator, directions, _verdict(run), _examples(translator, directions), counterparts)
-
-
-def _examples(translator: Translator, directions: Sequence[Direction]) -> dict[Direction, Pixels]:
+def _choose_examples(translator: Translator) -> dict[Direction, Pixels]:
+    """Return evenly spaced training images of each direction's source domain; none if the images are missing."""
     try:
-        stores = open_domains(translator.config)
+        store_a, store_b = open_domains(translator.config)
     except (DataError, ConfigError):
-        return {}  # The images stayed where it was trained.
-    domains = {way: stores["ab".index(source_domain(way))].pixels for way in directions}
-    return {way: np.array(pixels[:: 1 + (len(pixels) - 1) // EXAMPLES]) for way, pixels in domains.items()}
+        return {}
+    examples = {}
+    for direction in translator.directions:
+        source, _ = source_and_target(direction, store_a, store_b)
+        examples[direction] = source.pixels[evenly_spaced(len(source), EXAMPLE_IMAGES)]
+    return examples
 
 
-def _verdict(run: Path) -> str | None:
-    verdict = read_verdict(RunFolder(run))
-    return verdict_name(verdict) if verdict else None
+def _open_counterparts(
+    translator: Translator, folder_a: str | Path | None, folder_b: str | Path | None
+) -> dict[Direction, Counterparts]:
+    """Return the folder of each direction's target domain, if it is given; an exported file has none."""
+    counterparts = {}
+    for direction in translator.directions:
+        _, target = source_and_target(direction, folder_a, folder_b)
+        if target is not None and not isinstance(translator.model, OnnxModel):
+            counterparts[direction] = Counterparts(translator, Path(target), direction)
+    return counterparts

@@ -1,4 +1,4 @@
-"""What the interface does for a request, apart from how it is asked."""
+"""The work behind the routes: finding models, reading images, translating and encoding."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from discogan.images import Pixels
 from discogan.matching import Counterparts
 from discogan.translator import Prepared
 from discogan.web.batching import Batcher
-from discogan.web.limits import Limits, Room, read_image
+from discogan.web.limits import Limits, UploadMemory, read_image
 from discogan.web.meters import Meters
 from discogan.web.models import Served
 
 
 class Kind(NamedTuple):
-    """What images must share to be translated together."""
+    """The properties that all images of a batch have in common."""
 
     model: str
     direction: Direction
@@ -32,13 +32,13 @@ class Kind(NamedTuple):
 
 
 class Service:
-    """The runs that are served, and the one queue to them."""
+    """The served runs and their common queue."""
 
     def __init__(self, served: Mapping[str, Served], limits: Limits) -> None:
         self.served, self.limits, self.meters = served, limits, Meters()
-        accelerated = any(each.translator.on_accelerator for each in served.values())
-        # Each core takes a batch of its own: cores that share one wait for one another, and split odd numbers of images
-        # so that a pixel in a thousand is rounded otherwise than alone.
+        accelerated = any(run.translator.on_accelerator for run in served.values())
+        # Each core translates its own batch. Sharing a batch costs waiting time, and splitting an odd number of images
+        # rounds one pixel in a thousand differently.
         self.batcher: Batcher[Kind] = Batcher(
             self._translate,
             limits.max_waiting,
@@ -47,30 +47,32 @@ class Service:
             workers=1 if accelerated else os.cpu_count() or 1,
             on_thread=None if accelerated else lambda: torch.set_num_threads(1),
         )
-        self._uploads = Room(limits.max_held)
-        # Decoding wants many times the memory of an upload, so only so many are decoded at a time.
+        self._upload_memory = UploadMemory(limits.max_held)
+        # Decoding needs many times the memory of an upload, so the number of simultaneous decodings is limited.
         self._decoding = asyncio.Semaphore(4 * (os.cpu_count() or 1))
         self.meters.watch_queue(lambda: self.batcher.waiting)
 
     def find(self, model: str | None, direction: Direction) -> Served:
-        """The run called ``model``, by default the first; 404 where it is not there or does not go that way."""
+        """Return the run named ``model``, by default the first; 404 if it is missing or does not know the direction."""
         name = model or next(iter(self.served))
         if name not in self.served:
-            raise HTTPException(404, f"There is no model {name!r}; there are {', '.join(self.served)}.")
+            raise HTTPException(404, f"There is no model {name!r}. Choose one of: {', '.join(self.served)}.")
         if direction not in self.served[name].directions:
             raise HTTPException(404, f"{name} does not translate {direction}.")
         return self.served[name]
 
     def folder(self, chosen: Served, direction: Direction) -> Counterparts:
-        """Where counterparts are looked for; 404 where no folder was given."""
+        """Return the folder that is searched for counterparts; 404 if none was given."""
         if direction not in chosen.counterparts:
             domain = target_domain(direction)
-            raise HTTPException(404, f"No folder of {domain.upper()} was given; start with --match-{domain} DIR.")
+            raise HTTPException(
+                404, f"There is no folder of {domain.upper()}. Start the server with --match-{domain} DIR."
+            )
         return chosen.counterparts[direction]
 
     async def prepare(self, request: Request, chosen: Served, direction: Direction) -> Prepared:
-        """The image of a request as the networks take it; 415 where it is damaged."""
-        with self._uploads.share() as take:
+        """Return the image of a request, fitted to the networks; 415 if it is damaged."""
+        with self._upload_memory.share() as take:
             image = await read_image(request, self.limits, take)
             async with self._decoding:
                 try:
@@ -79,9 +81,9 @@ class Service:
                     raise HTTPException(415, "The image is damaged and cannot be decoded.") from error
 
     async def translate(self, chosen: Served, direction: Direction, pixels: Pixels, round_trip: bool = False) -> Pixels:
-        """uint8 (H, W, C) translated, in a batch with others; 404 where there is no way back, 504 after too long."""
+        """Translate uint8 (H, W, C) in a batch; 404 if the round trip was not trained, 504 after ``limits.seconds``."""
         if round_trip and direction not in chosen.translator.model.round_trip_directions:
-            raise HTTPException(404, f"{chosen.name} translates one way, so there is no round trip.")
+            raise HTTPException(404, f"{chosen.name} has no round trip for {direction}. It was not trained.")
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await self.batcher.submit(Kind(chosen.name, direction, round_trip), pixels)
@@ -93,7 +95,7 @@ class Service:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The file of an image; packed lightly, for time is dearer here than bytes."""
+    """Return an image as a PNG file, with low compression, because that is much faster."""
     stream = io.BytesIO()
     image.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

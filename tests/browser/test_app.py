@@ -1,4 +1,4 @@
-"""The served page in a real browser: everything that a user does there."""
+"""The served page in a real browser."""
 
 import base64
 import re
@@ -47,7 +47,7 @@ def address(small_run, best, domains, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def best(small_run):
-    """The same run under another name: its best checkpoint."""
+    """The best checkpoint of the run, served under another name."""
     return small_run / "best"
 
 
@@ -67,8 +67,8 @@ def wait(condition, seconds=10):
 
 
 def result(page):
-    """The three pictures of the result, once they are there."""
-    pictures = [page.find_element("id", name) for name in ("input", "output", "back")]
+    """Wait for the three pictures of the result and return their addresses."""
+    pictures = [page.find_element("id", name) for name in ("input", "output", "round-trip")]
     wait(lambda: all(picture.get_property("naturalWidth") > 0 and picture.is_displayed() for picture in pictures))
     return [picture.get_attribute("src") for picture in pictures]
 
@@ -76,8 +76,8 @@ def result(page):
 def test_a_file_is_picked_translated_and_matched(page, domains, screenshots):
     page.find_element("id", "file").send_keys(str(domains[0] / "003.png"))
     assert len(set(result(page))) == 3
-    wait(lambda: len(page.find_elements("css selector", "#found .tile")) == 5)
-    assert re.fullmatch(r"\d\.\d\d · .+\.png", page.find_element("css selector", "#found figcaption").text)
+    wait(lambda: len(page.find_elements("css selector", "#counterparts .tile")) == 5)
+    assert re.fullmatch(r"\d\.\d\d · .+\.png", page.find_element("css selector", "#counterparts figcaption").text)
     assert page.find_element("id", "save").get_attribute("href").startswith("blob:")
     page.save_screenshot(str(screenshots / "app-desktop.png"))
     show(page, 390, dark=True)
@@ -107,24 +107,24 @@ def test_another_model_is_chosen(page):
     assert "modern, 32 px" in page.find_element("id", "about").text
 
 
-def test_a_model_of_one_direction_is_shown_without_a_way_back(page, domains):
+def test_a_model_of_one_direction_has_no_round_trip(page, domains):
     page.find_element("css selector", "#model option:nth-child(3)").click()
     page.find_element("id", "file").send_keys(str(domains[0] / "004.png"))
     wait(lambda: page.find_element("id", "output").get_property("naturalWidth") > 0)
-    assert not page.find_element("id", "back").is_displayed()
+    assert not page.find_element("id", "round-trip").is_displayed()
 
 
-def test_what_is_no_image_is_said_to_be_none(page, tmp_path):
+def test_a_file_that_is_not_an_image_gives_an_error(page, tmp_path):
     (tmp_path / "x.png").write_bytes(b"not an image")
     page.find_element("id", "file").send_keys(str(tmp_path / "x.png"))
     error = page.find_element("id", "error")
     wait(lambda: error.text)
     assert "Not an image" in error.text
     assert not page.find_element("id", "result").is_displayed()
-    page.get_log("browser")  # The refused request is logged, and was meant.
+    page.get_log("browser")  # The log contains the refused request, as expected.
 
 
-def test_the_keyboard_is_enough(page):
+def test_every_control_can_be_reached_by_keyboard(page):
     reached = set()
     for _ in range(12):
         ActionChains(page).send_keys(Keys.TAB).perform()

@@ -1,4 +1,4 @@
-"""A served run, asked without a network."""
+"""Fixtures: a served run and a client in the same process."""
 
 import io
 

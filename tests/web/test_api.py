@@ -1,4 +1,4 @@
-"""The HTTP interface: right answers, plain refusals, and nothing on disk."""
+"""The HTTP interface: correct results, clear errors, and no files on disk."""
 
 import builtins
 import io
@@ -24,11 +24,11 @@ TRANSLATE = "/v1/translate?direction=a_to_b"
 UNNAMED = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--"
 
 
-def same(one, other):
-    return np.array_equal(np.asarray(one), np.asarray(other))
+def same(image, expected):
+    return np.array_equal(np.asarray(image), np.asarray(expected))
 
 
-def test_an_answer_is_what_the_translator_makes(client, small_run, files):
+def test_a_response_equals_the_translator_s_output(client, small_run, files):
     translator = discogan.load(small_run)
     for file in files[:3]:
         body, expected = file.read_bytes(), translator.translate(Image.open(file), "a_to_b")
@@ -36,18 +36,18 @@ def test_an_answer_is_what_the_translator_makes(client, small_run, files):
         assert same(opened(client.post(TRANSLATE, files={"image": (file.name, body)})), expected)
 
 
-def test_options_of_a_translation(client, small_run):
+def test_options_of_a_request_are_used(client, small_run):
     image = Image.new("RGB", (50, 40), "blue")
     translator = discogan.load(small_run)
     for name in ("round_trip", "original_size"):
         answer = client.post(f"{TRANSLATE}&{name}=true", content=png((50, 40), "blue"))
         assert same(opened(answer), translator.translate(image, "a_to_b", **{name: True}))
-    other = client.post("/v1/translate?direction=b_to_a&model=small", content=png())
-    assert same(opened(other), translator.translate(Image.new("RGB", (32, 32), "red"), "b_to_a"))
+    answer = client.post("/v1/translate?direction=b_to_a&model=small", content=png())
+    assert same(opened(answer), translator.translate(Image.new("RGB", (32, 32), "red"), "b_to_a"))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
-def test_every_format_is_read(client, kind):
+def test_every_format_is_accepted(client, kind):
     assert opened(client.post(TRANSLATE, content=png(kind=kind))).size == (32, 32)
 
 
@@ -61,17 +61,17 @@ def test_every_format_is_read(client, kind):
         (TRANSLATE, b"x" * 200_001, 413, "bytes"),
         ("/v1/translate?direction=up", png(), 422, "a_to_b"),
         ("/v1/translate", png(), 422, "direction"),
-        (TRANSLATE + "&model=none", png(), 404, "There is no model 'none'; there are small."),
+        (TRANSLATE + "&model=none", png(), 404, "There is no model 'none'. Choose one of: small."),
         ("/v1/match?direction=a_to_b&count=0", png(), 422, "count"),
     ],
 )
-def test_refusals_say_why(client, path, body, status, words):
+def test_errors_give_the_reason(client, path, body, status, words):
     answer = client.post(path, content=body)
     assert answer.status_code == status
     assert words in answer.text
 
 
-def test_a_stream_without_a_length_is_bounded_too(client):
+def test_a_stream_without_a_length_is_limited(client):
     answer = client.post(TRANSLATE, content=(b"x" * 50_000 for _ in range(5)))
     assert answer.status_code == 413
 
@@ -92,8 +92,8 @@ def test_a_form_that_cannot_be_read_is_refused(client, headers, body):
     assert client.post(TRANSLATE, files={"picture": png()}).status_code == 422
 
 
-def test_an_upload_never_touches_the_disk(served, monkeypatch):
-    """A form of 3 MB, which Starlette would put into a temporary file."""
+def test_an_upload_is_not_written_to_disk(served, monkeypatch):
+    """A form of 3 MB, which Starlette would write to a temporary file by default."""
     big = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
     body = io.BytesIO()
     Image.fromarray(big).save(body, "BMP")
@@ -114,30 +114,30 @@ def test_an_upload_never_touches_the_disk(served, monkeypatch):
         assert client.post(TRANSLATE, files={"image": ("big.bmp", body.getvalue())}).status_code == 200
 
 
-def test_when_too_many_wait_the_next_is_told_when_to_come_back(served):
+def test_a_full_queue_answers_503_with_retry_after(served):
     with TestClient(create_app(served, Limits(max_waiting=0))) as client:
         answer = client.post(TRANSLATE, content=png())
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
-    assert "try again" in answer.json()["detail"]
+    assert "Try again" in answer.json()["detail"]
 
 
-def test_uploads_share_so_much_memory_and_give_it_back(served):
+def test_uploads_share_and_release_limited_memory(served):
     app = create_app(served, Limits(max_bytes=2000, max_held=2000))
     with TestClient(app) as client:
         assert client.post(TRANSLATE, content=bytes(1500)).status_code == 415
         for _ in range(12):
             assert client.post(TRANSLATE, files={"image": ("a.png", png())}).status_code == 200
-        room = app.state.service._uploads
-        with room.share() as take:
+        memory = app.state.service._upload_memory
+        with memory.share() as take:
             take(1990)
             busy = client.post(TRANSLATE, content=png())
             assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
-        assert room.held == 0
+        assert memory.held == 0
         assert client.post(TRANSLATE, content=png()).status_code == 200
 
 
-def test_a_translation_that_takes_too_long_is_given_up(served):
+def test_a_translation_that_takes_too_long_answers_504(served):
     app = create_app(served, Limits(seconds=0.2))
     app.state.service.batcher._translate = lambda _, pixels: time.sleep(1) or pixels
     with TestClient(app) as client:
@@ -197,7 +197,7 @@ def test_the_description_covers_every_route_and_answer(client):
 
 
 def test_each_described_request_is_answered_as_described(client):
-    """Every route with its required parameters filled in: the status is a described one, never a server error."""
+    """Request every route with its required parameters; the status must be one that the description lists."""
     description = client.get("/openapi.json").json()
     filled = {"model": "small", "direction": "a_to_b", "number": "0"}
     for path, methods in description["paths"].items():
@@ -210,13 +210,13 @@ def test_each_described_request_is_answered_as_described(client):
             assert answer.status_code == 200
 
 
-def test_a_name_with_a_dot_is_kept_and_examples_are_hidden_on_request(small_run, tmp_path):
+def test_a_name_can_contain_a_dot_and_examples_can_be_hidden(small_run, tmp_path):
     shutil.copytree(small_run, tmp_path / "v1.2")
     served = load_served([tmp_path / "v1.2"], examples=False)
     assert served["v1.2"].examples == {}
 
 
-def test_limits_of_nothing_are_refused():
+def test_limits_below_their_minimum_are_refused():
     with pytest.raises(ConfigError, match="max_batch must be at least 1"):
         Limits(max_batch=0)
     with pytest.raises(ConfigError, match="max_waiting must be at least 0"):
@@ -227,27 +227,27 @@ def test_limits_of_nothing_are_refused():
         Limits(seconds=0)
 
 
-def test_two_runs_of_one_name_are_refused(small_run):
-    with pytest.raises(ConfigError, match="Two of the runs are called small"):
+def test_two_runs_with_one_name_are_refused(small_run):
+    with pytest.raises(ConfigError, match="Two of the runs are named small"):
         load_served([small_run, small_run])
     with pytest.raises(ConfigError, match="Give a run to serve"):
         load_served([])
 
 
-def test_one_way_runs_and_exported_files_are_served_as_such(domains, small_run, tmp_path):
+def test_runs_of_one_direction_and_exported_files_are_served(domains, small_run, tmp_path):
     train(*domains, out=tmp_path / "plain", preset="gan", image_size=32, steps=1, settings=SMALL)
-    export(small_run, "b_to_a", tmp_path / "back.onnx")
-    served = load_served([tmp_path / "plain", tmp_path / "back.onnx"])
+    export(small_run, "b_to_a", tmp_path / "b_to_a.onnx")
+    served = load_served([tmp_path / "plain", tmp_path / "b_to_a.onnx"])
     with TestClient(create_app(served, LIMITS)) as client:
         assert [model["directions"] for model in client.get("/v1/models").json()] == [["a_to_b"], ["b_to_a"]]
         assert [model["round_trips"] for model in client.get("/v1/models").json()] == [False, False]
         assert client.post("/v1/translate?direction=b_to_a", content=png()).status_code == 404
         assert client.post(TRANSLATE + "&round_trip=true", content=png()).status_code == 404
-        answer = client.post("/v1/translate?direction=b_to_a&model=back", content=png())
+        answer = client.post("/v1/translate?direction=b_to_a&model=b_to_a", content=png())
         assert opened(answer).size == (32, 32)
 
 
-def test_examples_are_left_out_where_the_images_are_gone(small_run, tmp_path):
+def test_there_are_no_examples_if_the_images_are_missing(small_run, tmp_path):
     config = Path(small_run / "best" / "config.json")
     moved = tmp_path / "moved"
     moved.mkdir()

@@ -1,4 +1,4 @@
-"""500 requests at once to a server of its own: none lost, none wrong."""
+"""500 concurrent requests to a server process: all are answered correctly."""
 
 from serving import measure
 
