@@ -14,7 +14,7 @@ import discovery
 from discogan.cli import app, main
 from discogan.config import preset_names
 from discogan.experiments.catalogue import get_experiment
-from discogan.experiments.tables import markdown
+from discogan.experiments.tables import make_markdown
 from discogan.run_folder import read_records
 from tests.conftest import SMALL
 
@@ -226,6 +226,6 @@ def test_every_required_experiment_is_recorded():
 def test_an_experiment_s_table_is_that_of_its_recorded_runs(file):
     rows = read_records(file)
     assert all(row["git_revision"] and row["versions"]["torch"] for row in rows)
-    table = markdown(get_experiment(rows[0]["experiment"]), rows)
+    table = make_markdown(get_experiment(rows[0]["experiment"]), rows)
     assert (file.parent / "table.md").read_text() == table
     assert marked_blocks(f"table {file.parent.name}") == [table.strip()]

@@ -1,4 +1,4 @@
-"""Cars, chairs and heads seen from known sides: does the translation look the same way? (DiscoGAN sections 4.2, 4.4)"""
+"""Cars, chairs and heads at known azimuths: does the translation keep the azimuth? (DiscoGAN sections 4.2, 4.4)"""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ from discogan.files import write_text
 from discogan.training import check_config
 
 IDENTITIES = {"train_0": (0, 120), "train_1": (120, 120), "test": (240, 40)}
-"""First identity and how many of each part; no thing is in two parts."""
+"""First identity and number of identities of each part. No identity is in two parts."""
 PRESETS = {"official": "official_azimuth"}
 SETTINGS = dict.fromkeys(("gan", "recon_gan", "discogan"), ("generator.stages=5",))
-"""The official code's generator for all azimuth tasks, in which no map of the image survives the code."""
-FOUND_DEGREES = 15.0
-"""The step between the paper's azimuths."""
-FOUND_SHARE = 0.75
-"""Azimuths that must be reached, else the map has collapsed, and followed, else it is right for some sides alone."""
+"""The official code's generator for all azimuth tasks: its code has no spatial dimensions."""
+MAX_ERROR_DEGREES = 15.0
+"""Median error up to which a relation counts as found: the step between the paper's azimuths."""
+MIN_AZIMUTH_SHARE = 0.75
+"""Share of the azimuths that must be reached and followed.
+
+If fewer are reached, the mapping has collapsed. If fewer are followed, it is correct for some azimuths only.
+"""
 
 
 @dataclass(frozen=True)
 class Azimuth(Experiment):
-    """``kind_a`` and ``kind_b`` (car, chair, head) from known azimuths, other identities in A, in B and in the test.
+    """``kind_a`` and ``kind_b`` (car, chair, head) at known azimuths; A, B and the test have different identities.
 
-    DATA, where the user has renders: folders called cars_train_0, cars_train_1, cars_test and so on, with azimuths
-    (``discogan.data.labels``). A is the ``_train_0`` of its kind and B the ``_train_1``.
+    If the user has renders, DATA contains folders named cars_train_0, cars_train_1, cars_test and so on, with azimuths
+    (``discogan.data.labels``). A is the ``_train_0`` folder of its kind and B the ``_train_1`` folder.
     """
 
     kind_a: str
@@ -61,18 +64,19 @@ class Azimuth(Experiment):
 
     @property
     def summary(self) -> str:  # type: ignore[override]
-        """A line for the list."""
+        """A line for the list of experiments."""
         turn = "the full turn" if self.full_turn else "the front half"
         return f"{self.kind_a}s to {self.kind_b}s of other identities, 15 degrees apart over {turn}"
 
     def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
         azimuths = FULL if self.full_turn else FRONT
-        for part, kind, source in (
+        parts = (
             ("train_a", self.kind_a, "train_0"),
             ("train_b", self.kind_b, "train_1"),
             ("test_a", self.kind_a, "test"),
             ("test_b", self.kind_b, "test"),
-        ):
+        )
+        for part, kind, source in parts:
             target = folder / part
             if (target / LABELS).exists():
                 continue
@@ -81,9 +85,10 @@ class Azimuth(Experiment):
                 first, count = IDENTITIES[source]
                 render_folder(kind, target, count, azimuths, first=first)
             else:
-                _copy(data / f"{kind}s_{source}", target, azimuths)
-        for domain in "ab":
-            _regressor(folder, image_size, domain)
+                _copy_labelled(data / f"{kind}s_{source}", target, azimuths)
+        # Fitted here once, so that the runs, which are separate processes, only load them.
+        _load_regressor(folder, image_size, "a")
+        _load_regressor(folder, image_size, "b")
         return folder
 
     def check(self, job: Job) -> None:
@@ -91,22 +96,25 @@ class Azimuth(Experiment):
 
     def run(self, job: Job, data: Path, folder: Path) -> Row:
         run, steps = train_job(job, self._config(job, data), folder)
-        regressors = _regressor(data, job.image_size, "a"), _regressor(data, job.image_size, "b")
+        regressors = _load_regressor(data, job.image_size, "a"), _load_regressor(data, job.image_size, "b")
         folders = data / "test_a", data / "test_b"
-        scores = evaluate_azimuth(run, *folders, regressors=regressors, directions=job.directions, device="cpu")
+        scores = evaluate_azimuth(run, *folders, regressors=regressors, device="cpu")
         model, config = load_model(run, pick_device("cpu"))
         tests = read_tests((folder_records(folders[0]), folder_records(folders[1])), config)
-        for way, unpaired in score_tests(model, tests, job.directions, paired=False).items():
-            scores[way] |= unpaired
+        for direction, unpaired_scores in score_tests(model, tests, paired=False).items():
+            scores[direction] |= unpaired_scores
         title = f"{job.experiment} on {job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
-        write_sheet(model, tests, job.directions, folder / "sheets" / f"{job.name}.png", title, times=1)
-        return {**scores, "directions": job.directions, "steps": steps}
+        write_sheet(model, tests, folder / "sheets" / f"{job.name}.png", title, times=1)
+        return {**scores, "directions": list(model.directions), "steps": steps}
 
     def found(self, row: Row) -> bool:
-        ways = [row[way] for way in row["directions"]]
-        return all(
-            way["median_error"] <= FOUND_DEGREES and min(way["reached"], way["followed"]) >= FOUND_SHARE for way in ways
-        )
+        for direction in row["directions"]:
+            scores = row[direction]
+            if scores["median_error"] > MAX_ERROR_DEGREES:
+                return False
+            if min(scores["reached"], scores["followed"]) < MIN_AZIMUTH_SHARE:
+                return False
+        return True
 
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         return [*draw_azimuths(self.objectives, rows, folder), *draw_sheets(self.objectives, folder)]
@@ -117,17 +125,18 @@ class Azimuth(Experiment):
         return job_config(job, source, preset, SETTINGS.get(job.objective, ()))
 
 
-def _regressor(data: Path, image_size: int, domain: str) -> FittedRegressor:
+def _load_regressor(data: Path, image_size: int, domain: str) -> FittedRegressor:
     folders = [data / f"train_{domain}", data / f"test_{domain}"]
     return load_regressor(data / f"azimuth-{domain}-{image_size}px.safetensors", folders, Decoding(image_size, 3))
 
 
-def _copy(source: Path, target: Path, azimuths: Sequence[float]) -> None:
-    """The images of a user's labelled folder that have one of the azimuths, and their labels."""
+def _copy_labelled(source: Path, target: Path, azimuths: Sequence[float]) -> None:
+    """Copy the images of a user's labelled folder that have one of the azimuths, and write their labels."""
     wanted = {azimuth % 360 for azimuth in azimuths}
     chosen = [image for image in labelled_images(source) if image.azimuth % 360 in wanted]
     if not chosen:
-        raise DataError(f"{source} has no image at {', '.join(f'{azimuth:g}' for azimuth in azimuths)} degrees.")
+        degrees = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
+        raise DataError(f"{source} has no image at {degrees} degrees. Add images at these azimuths.")
     target.mkdir(parents=True)
     lines = ["name,identity,azimuth\n"]
     for image in chosen:

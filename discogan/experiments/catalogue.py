@@ -26,7 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def get_experiment(name: str) -> Experiment:
-    """The experiment called ``name``; raises ``ConfigError`` naming the choices."""
+    """Return the experiment named ``name``; raise ``ConfigError`` with the choices if there is none."""
     if name not in EXPERIMENTS:
         raise unknown_choice("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]

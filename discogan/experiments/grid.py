@@ -1,4 +1,4 @@
-"""Runs a grid of jobs, each finished one a line of results.jsonl; what is there already is not run again."""
+"""Run a grid of jobs. Each finished job is a line of results.jsonl and is not run again."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def reproduce(
     keep_runs: bool = False,
     say: Progress = print,
 ) -> list[Row]:
-    """Run an experiment's grid and write its table and figures into ``out``; all rows of its results.jsonl.
+    """Run an experiment's grid, write its table and figures into ``out``, and return all rows of its results.jsonl.
 
-    ``parallel`` 0 is one run a core, or one run where there is a GPU; ``threads`` 0 shares the cores out.
-    Raises ``ConfigError``, ``DataError``.
+    ``parallel`` 0 is one run per core, or a single run on a GPU. ``threads`` 0 divides the cores among the runs.
+    ``say`` is called with a line of progress. Raises ``ConfigError``, ``DataError``, ``RunError``.
     """
     experiment = get_experiment(name)
     jobs = make_jobs(name, experiment, objectives, seeds, minutes, image_size, data, parallel, threads, settings)
     for job in jobs:
         experiment.check(job)
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with _lock_folder(out):
         prepared = experiment.prepare(out / "data" / f"{name}-{jobs[0].data}-{image_size}px", data, image_size)
-        run_jobs(experiment, jobs, prepared, out, parallel or _parallel(), keep_runs, say)
+        run_jobs(experiment, jobs, prepared, out, parallel or _default_parallel(), keep_runs, say)
         return summarise(experiment, out, say)
 
 
@@ -72,7 +72,7 @@ def make_jobs(
     threads: int,
     settings: tuple[str, ...],
 ) -> list[Job]:
-    """The jobs of a grid, seed by seed; raises ``ConfigError`` for what cannot be."""
+    """Return the jobs of a grid, seed by seed; raise ``ConfigError`` for values that are not valid."""
     require("--seeds", seeds, at_least=1)
     require("--parallel", parallel, at_least=0)
     require("--threads", threads, at_least=0)
@@ -82,6 +82,7 @@ def make_jobs(
     for objective in chosen:
         if objective not in experiment.objectives:
             raise unknown_choice("objective in this experiment", objective, experiment.objectives)
+    threads_per_run = threads or max(1, (os.cpu_count() or 1) // (parallel or _default_parallel()))
     return [
         Job(
             experiment=name,
@@ -90,7 +91,7 @@ def make_jobs(
             seed=seed,
             image_size=image_size if experiment.has_images else 0,
             minutes=minutes or experiment.minutes,
-            threads=threads or max(1, (os.cpu_count() or 1) // (parallel or _parallel())),
+            threads=threads_per_run,
             settings=settings,
         )
         for seed, objective in product(range(seeds), chosen)
@@ -100,18 +101,18 @@ def make_jobs(
 def run_jobs(
     experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int, keep_runs: bool, say: Progress
 ) -> None:
-    """Run the jobs that have no result yet, ``parallel`` at a time."""
+    """Run the jobs that have no result yet, ``parallel`` at a time; raise ``RunError`` if some of them fail."""
     results = out / RESULTS
-    # Rewritten whole, so that the next line does not join one that a kill tore.
+    # A kill can leave an incomplete last line. Rewriting the file removes it, so that the next line starts correctly.
     write_text(results, "".join(json.dumps(row) + "\n" for row in read_records(results)))
-    done = finished_jobs(results)
-    waiting = [job for job in jobs if job not in done]
-    say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; {parallel} at a time")
+    finished = finished_jobs(results)
+    waiting = [job for job in jobs if job not in finished]
+    say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished earlier; {parallel} at a time")
     failures = []
     for job, future in _run_all(experiment, waiting, data, out, parallel):
         try:
             row = future.result()
-        except Exception as error:  # The others are still running, and their rows are worth as much.
+        except Exception as error:  # The other runs continue.
             failures.append((job, error))
             say(f"{job.objective} seed {job.seed}: {type(error).__name__}: {error}")
             continue
@@ -123,29 +124,29 @@ def run_jobs(
     if failures:
         failed, first = failures[0]
         raise RunError(
-            f"{len(failures)} of {len(waiting)} runs did not end, the first {failed.name} ({first}); the others are "
-            "kept, and the same command runs what is missing."
+            f"{len(failures)} of {len(waiting)} runs failed, first {failed.name} ({first}). "
+            "The others are kept. Repeat the command to run the missing ones."
         ) from first
 
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
-    """Tables and scatter plots from results.jsonl, and what the runs left in sheets and points."""
+    """Write the tables and draw the figures, using results.jsonl and files of the runs; return all rows."""
     rows = read_records(out / RESULTS)
-    good = [row for row in rows if "failed" not in row]
-    written = [*write_tables(experiment, rows, out), *experiment.figures(good, out)]
+    completed = [row for row in rows if "failed" not in row]
+    written = [*write_tables(experiment, rows, out), *experiment.figures(completed, out)]
     say("Written: " + ", ".join(path.name for path in written) + f" in {out}")
     return rows
 
 
 def finished_jobs(file: Path) -> set[Job]:
-    """The jobs that have a row."""
-    return set(map(job_of, read_records(file)))
+    """Return the jobs that have a row."""
+    return {job_of(row) for row in read_records(file)}
 
 
 def _run_all(
     experiment: Experiment, jobs: Sequence[Job], data: Path, out: Path, parallel: int
 ) -> Iterator[tuple[Job, Future[Row]]]:
-    """Jobs as they end; each has a fresh process, so that none inherits another's state."""
+    """Yield jobs as they finish. Each runs in a new process, so that no state is shared."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(parallel, mp_context=context, max_tasks_per_child=1)
     try:
@@ -161,33 +162,33 @@ def _run_one(experiment: Experiment, job: Job, data: Path, out: Path) -> Row:
     try:
         scores = experiment.run(job, data, out)
     except DivergedError as error:
-        # A result like any other: running it again would end the same way.
+        # A divergence is a result, because running the job again would diverge again.
         scores = {"failed": str(error), "steps": error.step, "directions": []}
     return {**asdict(job), **scores, **provenance()}
 
 
-def _parallel() -> int:
-    """One run a core; a GPU is for one run at a time."""
+def _default_parallel() -> int:
+    """Return one run per core, or a single run on a GPU."""
     return 1 if torch.cuda.is_available() else os.cpu_count() or 1
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One grid at a time in a folder; raises ``RunError`` for a second."""
+def _lock_folder(out: Path) -> Iterator[None]:
+    """Allow one grid at a time in a folder; raise ``RunError`` for a second one."""
     try:
         with FileLock(out / ".lock", blocking=False):
             yield
     except Timeout as error:
-        raise RunError(f"{out} belongs to a grid that is running; wait for it or give another --out.") from error
+        raise RunError(f"Another grid is running in {out}. Wait until it ends, or give another --out.") from error
 
 
 def _scores_line(experiment: Experiment, row: Row) -> str:
+    """Return whether a run found the relation, and its values in each direction, as one line."""
     if "failed" in row:
         return str(row["failed"])
-    verdict = {True: ["found"], False: ["not found"], None: []}[experiment.found(row)]
-    scores = (
-        f"{column.title} " + " / ".join(f"{row[way][column.key]:.{column.digits}f}" for way in row["directions"])
-        for column in experiment.columns
-        if column.key in row["a_to_b"]
-    )
-    return ", ".join([*verdict, *scores])
+    parts = {True: ["found"], False: ["not found"], None: []}[experiment.found(row)]
+    for column in experiment.columns:
+        if column.key in row["a_to_b"]:
+            values = [f"{row[direction][column.key]:.{column.digits}f}" for direction in row["directions"]]
+            parts.append(f"{column.title} {' / '.join(values)}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What every experiment on images shares: the settings of its objectives, one run of them, one sheet."""
+"""The parts that all experiments on images share: settings, training, scores and sheets."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ import torch
 from discogan.config import Config, Table, load_config
 from discogan.data import Record
 from discogan.data.domains import open_records
-from discogan.directions import DIRECTIONS, Direction, opposite, source_domain
+from discogan.directions import opposite, source_and_target, source_domain, target_domain
 from discogan.errors import DataError, RunError
 from discogan.evaluation.scores import score_direction
 from discogan.experiments import Job
-from discogan.images import Pixels, draw_sheet
+from discogan.images import Pixels, draw_sheet, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder
 from discogan.training import resume, train
 
 SMALL = ("generator.width=16", "discriminator.width=16", "training.batch_size=16")
-"""Each objective keeps its own networks and optimiser, made small enough for a minute on one core."""
+"""Narrow networks and small batches for a minute on one core. Each objective keeps its own networks and optimiser."""
 SMALL_CYCLEGAN = (*SMALL, "training.batch_size=4")
-"""Its residual generator has several times the work; its own batch size is 1."""
+"""Its residual generator is several times slower. The batch size of its preset is 1."""
 QUIET = (
     "training.sample_every_steps=1000000",
     "training.checkpoint_every_steps=1000000",
     "training.keep_checkpoints=1",
 )
-SHOWN = 12
+SHEET_IMAGES = 12
+"""Test images in a row of a sheet."""
 
 
 def job_config(job: Job, source: Table, preset: str, settings: Sequence[str] = ()) -> Config:
-    """The preset made small, with the experiment's and then the user's settings, on the source's images."""
+    """Return the preset with small networks, the experiment's settings and the user's, for the source's images."""
     config = load_config(
         preset,
         image_size=job.image_size,
@@ -55,59 +56,55 @@ def job_config(job: Job, source: Table, preset: str, settings: Sequence[str] = (
 
 
 def train_job(job: Job, config: Config, out: Path) -> tuple[Path, int]:
-    """Train a job in OUT/runs, or go on with it; the run folder and its steps. Raises ``RunError`` when interrupted."""
+    """Train a job in OUT/runs, or resume it; return its folder and steps. Raises ``RunError`` if interrupted."""
     run = run_folder(job, out)
-    outcome = resume(run) if RunFolder(run).last_checkpoint() else train(config, _empty(run))
+    if RunFolder(run).last_checkpoint():
+        outcome = resume(run)
+    else:
+        shutil.rmtree(run, ignore_errors=True)  # A run that was killed before its first checkpoint starts again.
+        outcome = train(config, run)
     if outcome.ended == "interrupted":
-        raise RunError(f"{job.name} was stopped at step {outcome.step:,}; the same command goes on from there.")
+        raise RunError(f"{job.name} was stopped at step {outcome.step:,}. Repeat the command to continue.")
     return run, outcome.step
 
 
 def run_folder(job: Job, out: Path) -> Path:
-    """Where a job trains."""
+    """Return the folder in which a job trains."""
     return out / "runs" / job.name
 
 
-def read_tests(records: tuple[Sequence[Record], Sequence[Record]], config: Config) -> list[Pixels]:
-    """Test images of A and of B, uint8 (N, H, W, C); raises ``DataError`` where one is broken."""
-    stores = [open_records(config, domain, listed) for domain, listed in zip("ab", records, strict=True)]
+def read_tests(records: tuple[Sequence[Record], Sequence[Record]], config: Config) -> tuple[Pixels, Pixels]:
+    """Return the test images of A and of B, uint8 (N, H, W, C); raise ``DataError`` if one is broken."""
+    records_a, records_b = records
+    stores = open_records(config, "a", records_a), open_records(config, "b", records_b)
     for store in stores:
         if store.skipped:
             raise DataError(f"Test images must all be readable: {store.skipped[0]}")
-    return [np.array(store.pixels) for store in stores]
+    return np.array(stores[0].pixels), np.array(stores[1].pixels)
 
 
-def score_tests(
-    model: TranslationModel, tests: Sequence[Pixels], directions: Sequence[Direction], paired: bool
-) -> dict[str, Any]:
-    """``score_direction`` of each direction that was trained."""
-    ends = {"a_to_b": (tests[0], tests[1]), "b_to_a": (tests[1], tests[0])}
-    return {way: score_direction(model, *ends[way], way, paired) for way in directions}
+def score_tests(model: TranslationModel, tests: tuple[Pixels, Pixels], paired: bool) -> dict[str, Any]:
+    """Return ``score_direction`` of each direction that the model was trained in, on test images of A and of B."""
+    scores: dict[str, Any] = {}
+    for direction in model.directions:
+        source, target = source_and_target(direction, *tests)
+        scores[direction] = score_direction(model, source, target, direction, paired)
+    return scores
 
 
-def write_sheet(
-    model: TranslationModel,
-    tests: Sequence[Pixels],
-    directions: Sequence[Direction],
-    file: Path,
-    title: str,
-    times: int,
-) -> None:
-    """Some test images of A and of B, uint8 (N, H, W, C), and what they become when translated ``times`` over."""
+def write_sheet(model: TranslationModel, tests: tuple[Pixels, Pixels], file: Path, title: str, times: int) -> None:
+    """Draw some test images of A and of B, uint8 (N, H, W, C), and their translations, repeated ``times`` times."""
     rows = []
-    for direction in directions:
-        ways = [direction, opposite(direction)] * times
-        images = tests[DIRECTIONS.index(direction)]
-        images = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
-        rows.append((f"{source_domain(direction).upper()}, unseen", list(images)))
-        for done, way in enumerate(ways[:times], start=1):
-            images = model.translate_pixels(images, way)
-            rows.append((" to ".join(source_domain(step).upper() for step in ways[: done + 1]), list(images)))
+    for direction in model.directions:
+        test_images, _ = source_and_target(direction, *tests)
+        images = test_images[evenly_spaced(len(test_images), SHEET_IMAGES)]
+        domains = [source_domain(direction).upper()]
+        rows.append((f"{domains[0]}, unseen", list(images)))
+        step_direction = direction
+        for _ in range(times):
+            images = model.translate_pixels(images, step_direction)
+            domains.append(target_domain(step_direction).upper())
+            rows.append((" to ".join(domains), list(images)))
+            step_direction = opposite(step_direction)
     file.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(rows, title, cell_pixels=64).save(file)
-
-
-def _empty(run: Path) -> Path:
-    """A run that was killed before its first checkpoint is begun again."""
-    shutil.rmtree(run, ignore_errors=True)
-    return run

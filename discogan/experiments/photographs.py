@@ -1,4 +1,4 @@
-"""Photographs: translated there and back again, scored against true pairs where they exist (DiscoGAN section 4.3)."""
+"""Photographs: translations and round trips, scored with true pairs if there are any (DiscoGAN section 4.3)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from discogan.registry import SOURCES
 from discogan.training import check_config
 
 TEST_SPLITS = {"side_by_side": "val", "handbags_shoes": "val"}
-"""What these sources call their test part."""
-STEPS_A_MINUTE = 1200
-"""About what `official` makes at 32 pixels on one core."""
-MOST = 1024
-"""Test images scored of each domain, evenly spread."""
+"""Sources whose test part is not named test."""
+OFFICIAL_STEPS_PER_MINUTE = 1200
+"""Approximate speed of `official` at 32 pixels on one core."""
+MAX_TEST_IMAGES = 1024
+"""Test images of each domain that are scored."""
 
 
 @dataclass(frozen=True)
 class Photographs(Experiment):
-    """The data set that ``preset`` names, or any DATA with train_a, train_b, test_a and test_b (pairs by name)."""
+    """The data set of ``preset``, or any DATA with train_a, train_b, test_a, test_b (true pairs have equal names)."""
 
     preset: str = ""
     minutes: float = 2.0
@@ -45,7 +45,7 @@ class Photographs(Experiment):
 
     @property
     def summary(self) -> str:  # type: ignore[override]
-        """A line for the list."""
+        """A line for the list of experiments."""
         about = read_preset(self.preset) if self.preset else {}
         layout = about.get("layout", "DATA/train_a, train_b, test_a and test_b")
         name = str(about.get("summary", "any two folders of images")).partition(",")[0]
@@ -54,8 +54,8 @@ class Photographs(Experiment):
     def prepare(self, folder: Path, data: Path | None, image_size: int) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if data is None:
-            download = read_preset(self.preset)["download"] if self.preset else "or make such folders"
-            raise ConfigError(f"This experiment needs data: {self.summary}; download {download}.")
+            hint = f"Download {read_preset(self.preset)['download']}" if self.preset else "Create such folders"
+            raise ConfigError(f"This experiment needs data: {self.summary}. {hint}.")
         SOURCES.build(self._source(data, "train"), "source").records()
         self._tests(data)
         return data.resolve()
@@ -67,28 +67,28 @@ class Photographs(Experiment):
         run, steps = train_job(job, self._config(job, data), folder)
         model, config = load_model(run, pick_device("cpu"))
         records, paired = self._tests(data)
-        tests = read_tests((_some(records[0]), _some(records[1])), config)
-        scores = score_tests(model, tests, job.directions, paired)
+        tests = read_tests((_limit_records(records[0]), _limit_records(records[1])), config)
+        scores = score_tests(model, tests, paired)
         title = f"{job.data}, {job.objective}, seed {job.seed}, {job.minutes:g} min"
-        write_sheet(model, tests, job.directions, folder / "sheets" / f"{job.name}.png", title, times=3)
-        return {**scores, "directions": job.directions, "steps": steps, "paired": paired}
+        write_sheet(model, tests, folder / "sheets" / f"{job.name}.png", title, times=3)
+        return {**scores, "directions": list(model.directions), "steps": steps, "paired": paired}
 
     def found(self, row: Row) -> bool | None:
-        """With true pairs: whether top-1 is at least halfway from what the identity scores to all right."""
+        """Return whether top-1 is at least halfway from that of the identity to 1; ``None`` without true pairs."""
         if not row["paired"]:
             return None
-        ways = [row[way] for way in row["directions"]]
-        return all(scores["top_1"] >= (1 + scores["identity_top_1"]) / 2 for scores in ways)
+        scores_by_direction = [row[direction] for direction in row["directions"]]
+        return all(scores["top_1"] >= (1 + scores["identity_top_1"]) / 2 for scores in scores_by_direction)
 
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         return draw_sheets(self.objectives, folder)
 
     def _config(self, job: Job, data: Path) -> Config:
-        """The objective's preset; for `official` that of the data set, whose settings are the official code's."""
+        """Return the objective's preset; for `official` the preset of the data set, which has the official settings."""
         official = job.objective == "official"
         preset = self.preset if official and self.preset else job.objective
-        # The rate changes after a fifth of the official steps; so it does after a fifth of the time.
-        own = (f"objective.rate_steps={round(STEPS_A_MINUTE * job.minutes / 5)}",) if official else ()
+        # The official rate changes after a fifth of the steps, so here it changes after a fifth of the time.
+        own = (f"objective.rate_steps={round(OFFICIAL_STEPS_PER_MINUTE * job.minutes / 5)}",) if official else ()
         return job_config(job, self._source(data, "train"), preset, own)
 
     def _source(self, data: Path, split: str) -> Table:
@@ -99,7 +99,7 @@ class Photographs(Experiment):
         return {**source, "root": str(data), "split": "train" if split == "train" else test}
 
     def _tests(self, data: Path) -> tuple[tuple[list[Record], list[Record]], bool]:
-        """Test images of both domains, and whether row i of one belongs to row i of the other."""
+        """Return the test images of both domains, and whether row i of A belongs to row i of B."""
         if self.preset:
             source = self._source(data, "test")
             return SOURCES.build(source, "source").records(), source["name"] == "side_by_side"
@@ -108,5 +108,7 @@ class Photographs(Experiment):
         return SOURCES.build(self._source(data, "train"), "source").records(), False
 
 
-def _some(records: Sequence[Record]) -> Sequence[Record]:
-    return records[:: 1 + (len(records) - 1) // MOST]
+def _limit_records(records: Sequence[Record]) -> Sequence[Record]:
+    """Return at most ``MAX_TEST_IMAGES`` records."""
+    # Not ``evenly_spaced``: another selection would change the scores, which must be comparable with earlier rows.
+    return records[:: 1 + (len(records) - 1) // MAX_TEST_IMAGES]

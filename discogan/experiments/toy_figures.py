@@ -1,4 +1,4 @@
-"""The paper's toy figure, and the same as an animation of the training, from the recorded runs."""
+"""The paper's toy figure, and an animation of the training, from the recorded runs."""
 
 from __future__ import annotations
 
@@ -14,36 +14,40 @@ from PIL import Image
 
 TITLES = {"gan": "GAN", "recon_gan": "GAN with a reconstruction loss", "discogan": "DiscoGAN", "modern": "modern"}
 FRAMES = 30
+"""Frames of a recording before the last."""
 FRAME_MILLISECONDS = 150
 
 
 def frame_steps(steps: int) -> set[int]:
-    """When to look: often at first, where most happens."""
-    return {round(steps * (place / FRAMES) ** 2) for place in range(FRAMES)}
+    """Return the steps of the frames; they are closer at the beginning, because most changes happen there."""
+    return {round(steps * (frame / FRAMES) ** 2) for frame in range(FRAMES)}
 
 
 def draw_claim(recorded: Mapping[str, Path], folder: Path) -> Path:
-    """Points of A in B coloured by their mode, over D_B's output: the start, then each model at its end."""
-    runs = _runs(recorded)
+    """Draw toy.png: translated points coloured by mode over the output of discriminator B.
+
+    The first panel shows the initial translations, the others each objective at the end of training.
+    """
+    runs = _load_runs(recorded)
     figure = Figure(figsize=(3.1 * (len(runs) + 1), 3.3), layout="tight")
     axes = figure.subplots(1, len(runs) + 1, squeeze=False)
     _draw(axes[0][0], next(iter(runs.values())), 0, "initial translations")
-    for place, (objective, run) in enumerate(runs.items(), start=1):
-        _draw(axes[0][place], run, -1, TITLES.get(objective, objective))
+    for column, (objective, run) in enumerate(runs.items(), start=1):
+        _draw(axes[0][column], run, -1, TITLES.get(objective, objective))
     figure.savefig(folder / "toy.png", dpi=90, bbox_inches="tight")
     return folder / "toy.png"
 
 
 def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
-    """The same panels while they train, as toy.gif."""
-    runs, pictures = _runs(recorded), []
+    """Draw toy.gif: the panels of ``draw_claim`` during training."""
+    runs, pictures = _load_runs(recorded), []
     figure = Figure(figsize=(2.6 * len(runs), 3.0), dpi=75, layout="tight")
     canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, len(runs), squeeze=False)
     palette = _palette()
     for frame in range(min(len(run["steps"]) for run in runs.values())):
-        for place, (objective, run) in enumerate(runs.items()):
-            axes[0][place].clear()
-            _draw(axes[0][place], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
+        for column, (objective, run) in enumerate(runs.items()):
+            axes[0][column].clear()
+            _draw(axes[0][column], run, frame, f"{TITLES.get(objective, objective)}\nstep {run['steps'][frame]:,}")
         canvas.draw()  # type: ignore[no-untyped-call]
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
         pictures.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
@@ -53,23 +57,26 @@ def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
 
 
 def _palette() -> Image.Image:
-    """Greys, and each mode's colour in three strengths; a palette made from the picture would be greys alone."""
+    """Return a palette of greys and three strengths of each mode's colour; an adaptive one would have only greys."""
     greys = [np.full(3, level) for level in np.linspace(0, 255, 34)]
     colours = 255 * mpl.colormaps["tab10"](range(10))[:, :3]
-    blends = [strength * colour + (1 - strength) * 220 for colour in colours for strength in (1.0, 0.7, 0.4)]
+    blends = []
+    for colour in colours:
+        for strength in (1.0, 0.7, 0.4):
+            blends.append(strength * colour + (1 - strength) * 220)
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([*greys, *blends]).round().astype(np.uint8).tobytes())
     return palette
 
 
-def _runs(recorded: Mapping[str, Path]) -> dict[str, Any]:
-    """The recorded run of each model that has a title, in the paper's order."""
+def _load_runs(recorded: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the recorded run of each objective that has a title, in the paper's order."""
     return {name: dict(np.load(recorded[name])) for name in TITLES if name in recorded}
 
 
 def _draw(axes: Any, run: dict[str, Any], frame: int, title: str) -> None:
     edge, logits = float(run["edge"]), run["background"][frame].astype(np.float32)
-    # Relativistic logits mean something only beside others, so each panel runs from its least real to its most.
+    # Relativistic logits have no absolute scale, so each panel covers the range of its own values.
     shade = np.interp(logits, np.percentile(logits, [2, 98]), [0.0, 1.0])
     axes.imshow(
         shade,

@@ -39,7 +39,7 @@ BINARY = {"type": "string", "format": "binary"}
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "An image (JPEG, PNG, WebP, BMP, TIFF or GIF) as the body, or a form with a file field named image",
+        "description": "The image (JPEG, PNG, WebP, BMP, TIFF or GIF), or a form with it as the file field image",
         "content": {
             "image/*": {"schema": BINARY},
             "multipart/form-data": {

@@ -74,8 +74,8 @@ class UploadMemory:
 async def read_image(request: Request, limits: Limits, take: Callable[[int], None]) -> Image.Image:
     """Return the image of a request, from its body or from the field ``image`` of a form; it is not decoded yet.
 
-    ``take`` is called with the number of bytes of each chunk. Raises ``HTTPException`` 408 if the upload is too slow and
-    413 if it is too large. Raises 415 if it is not an image of a known format, and 422 if the form has no such field.
+    ``take`` is called with the number of bytes of each chunk. Raises ``HTTPException`` 408 if the upload is too slow,
+    and 413 if it is too large. Raises 415 if it is not an image, and 422 if the form lacks the field.
     """
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.max_bytes:

@@ -55,7 +55,7 @@ def best(small_run):
 def page(browser, address):
     show(browser, 1100)
     browser.get(address)
-    wait(lambda: len(browser.find_elements("css selector", "#gallery .tile")) == 7)
+    wait(lambda: len(browser.find_elements("css selector", "#gallery .tile")) == 8)
     return browser
 
 

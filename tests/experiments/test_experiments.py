@@ -1,4 +1,4 @@
-"""Each experiment from its data to its figures, on the smallest scale on which that means something."""
+"""Each experiment from data to figures, on the smallest scale that shows something."""
 
 import dataclasses
 import json
@@ -27,11 +27,11 @@ def test_every_experiment_describes_itself():
     assert {"edges2shoes", "handbags2shoes", "celeba_hair", "facescrub", "official_car2car"} <= EXPERIMENTS.keys()
     for name, experiment in EXPERIMENTS.items():
         assert len(experiment.summary) > 20, name
-    with pytest.raises(ConfigError, match="choose one of: car2car"):
+    with pytest.raises(ConfigError, match="Choose one of: car2car"):
         get_experiment("dog2cat")
 
 
-def test_the_toy_score_knows_a_bijection_from_a_collapse():
+def test_the_toy_score_distinguishes_a_bijection_from_a_collapse():
     class Scaled(torch.nn.Module):
         def __init__(self, factor, bias=0.0):
             super().__init__()
@@ -44,10 +44,10 @@ def test_the_toy_score_knows_a_bijection_from_a_collapse():
     model = build_model(Toy().config(job), ((2,), (2,)))
     ratio = Toy().b.radius / Toy().a.radius
     model.generator_ab, model.generator_ba = Scaled(ratio), Scaled(1 / ratio)
-    found = {"directions": ["a_to_b"], "a_to_b": Toy().score(model, "a_to_b")}
-    assert found["a_to_b"]["covered"] == 10
-    assert found["a_to_b"]["round_trip"] == pytest.approx(0, abs=1e-5)
-    assert Toy().found(found)
+    bijection = {"directions": ["a_to_b"], "a_to_b": Toy().score(model, "a_to_b")}
+    assert bijection["a_to_b"]["covered"] == 10
+    assert bijection["a_to_b"]["round_trip"] == pytest.approx(0, abs=1e-5)
+    assert Toy().found(bijection)
     model.generator_ab = Scaled(0.0, 3.0)
     collapsed = {"directions": ["a_to_b"], "a_to_b": Toy().score(model, "a_to_b")}
     assert (collapsed["a_to_b"]["covered"], collapsed["a_to_b"]["collisions"]) == (1, 45)
@@ -59,19 +59,17 @@ def test_every_objective_trains_on_points(objective, tmp_path):
     experiment = dataclasses.replace(Toy(), steps=12)
     row = experiment.run(Job("toy", "mixtures", objective, 0, 0, 0.0, 1), tmp_path, tmp_path)
     assert row["steps"] == 12
-    assert all(0 <= row[way]["within_3_sigma"] <= 1 for way in row["directions"])
+    assert all(0 <= row[direction]["within_3_sigma"] <= 1 for direction in row["directions"])
     recorded = np.load(tmp_path / "points" / f"{objective}-seed0-toy-mixtures.npz")
-    assert recorded["points"].shape[1:] == (toy.SHOWN_POINTS, 2)
+    assert recorded["points"].shape[1:] == (toy.RECORDED_POINTS, 2)
     assert recorded["steps"][0] == 0
     assert recorded["steps"][-1] == 12
 
 
 def test_the_same_toy_seed_is_the_same_run(tmp_path):
     experiment = dataclasses.replace(Toy(), steps=8)
-    one, again, other = (
-        experiment.run(Job("toy", "mixtures", "modern", seed, 0, 0.0, 1), tmp_path, tmp_path) for seed in (1, 1, 2)
-    )
-    assert one == again != other
+    rows = [experiment.run(Job("toy", "mixtures", "modern", seed, 0, 0.0, 1), tmp_path, tmp_path) for seed in (1, 1, 2)]
+    assert rows[0] == rows[1] != rows[2]
 
 
 def test_toy_figures(tmp_path):
@@ -109,7 +107,7 @@ def test_azimuth_end_to_end(tmp_path, monkeypatch):
     assert not (parts[0] | parts[1]) & parts[2]
 
 
-def test_azimuth_on_a_folder_of_one_s_own_takes_the_front_half(tmp_path):
+def test_azimuth_on_a_user_s_folder_uses_the_front_half(tmp_path):
     for part in ("cars_train_0", "cars_train_1", "cars_test"):
         folder = write_images(tmp_path / part, 6, 0)
         for path, azimuth in zip(sorted(folder.iterdir()), (0, 90, 180, 285, 345, 15), strict=True):
@@ -139,7 +137,7 @@ def test_photographs_with_true_pairs(tmp_path):
     assert Photographs().found(rows[0]) is (rows[0]["a_to_b"]["top_1"] == 1 and rows[0]["b_to_a"]["top_1"] == 1)
     (drawn,) = (tmp_path / "out" / "sheets").glob("modern-seed0-folders-set-32px-*.png")
     with Image.open(drawn) as sheet:
-        assert sheet.height > 8 * 64  # both domains, each translated three times over
+        assert sheet.height > 8 * 64  # Both domains, each translated three times.
 
 
 def test_photographs_without_pairs_give_no_verdict(tmp_path):
@@ -178,17 +176,18 @@ def test_a_known_data_set_is_read_from_its_layout(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in EXPERIMENTS.items() if isinstance(each, Photographs) and each.preset]
+    "name",
+    [name for name, experiment in EXPERIMENTS.items() if isinstance(experiment, Photographs) and experiment.preset],
 )
 def test_a_missing_data_set_says_what_to_download(name, tmp_path):
-    with pytest.raises(ConfigError, match=r"needs data.*ROOT.*download "):
+    with pytest.raises(ConfigError, match=r"needs data.*ROOT.*Download "):
         reproduce(name, tmp_path / "out", say=print)
     assert read_preset(name)["layout"] in EXPERIMENTS[name].summary
     with pytest.raises(DataError):
         reproduce(name, tmp_path / "out", data=tmp_path, say=print)
 
 
-def test_a_toy_run_that_diverges_says_so(tmp_path):
+def test_a_toy_run_that_diverges_raises(tmp_path):
     job = Job("toy", "mixtures", "discogan", 1, 0, 0.0, 1, ("training.learning_rate=1e30", "training.steps=120"))
     with pytest.raises(DivergedError, match="became NaN"):
         Toy().run(job, tmp_path, tmp_path)

@@ -1,4 +1,4 @@
-"""A grid that goes on where it stopped, and tables that say what its rows say."""
+"""A grid that continues where it stopped, and the tables of its rows."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from discogan.errors import ConfigError, DivergedError, RunError
 from discogan.experiments import Column, Experiment, Job, grid
-from discogan.experiments.tables import markdown, summary
+from discogan.experiments.tables import make_markdown, summarise_rows
 from discogan.run_folder import read_records
 
 JOB = Job("fake", "data", "modern", 0, 32, 1.0, 1)
@@ -18,7 +18,7 @@ JOB = Job("fake", "data", "modern", 0, 32, 1.0, 1)
 
 @dataclass(frozen=True)
 class Fake(Experiment):
-    """Scores that follow from objective and seed; runs are counted by files."""
+    """An experiment whose scores depend on objective and seed. Each run leaves a file."""
 
     counter: str
     minutes: float = 1.0
@@ -81,7 +81,7 @@ def test_finished_runs_are_not_run_again(tmp_path):
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_torn_line_is_run_again(tmp_path):
+def test_the_run_of_an_incomplete_line_is_run_again(tmp_path):
     reproduce(tmp_path, seeds=1)
     file = tmp_path / "out" / grid.RESULTS
     lines = file.read_text().splitlines()
@@ -93,9 +93,9 @@ def test_a_torn_line_is_run_again(tmp_path):
 
 def test_the_table_is_median_worst_and_best(fake, tmp_path):
     rows, _ = reproduce(tmp_path)
-    assert (tmp_path / "out" / "table.md").read_text() == markdown(fake, rows)
-    assert json.loads((tmp_path / "out" / "table.json").read_text()) == summary(fake, rows)
-    lines = markdown(fake, rows).splitlines()
+    assert (tmp_path / "out" / "table.md").read_text() == make_markdown(fake, rows)
+    assert json.loads((tmp_path / "out" / "table.json").read_text()) == summarise_rows(fake, rows)
+    lines = make_markdown(fake, rows).splitlines()
     assert lines[0].startswith("**fake, nothing, 32 px, 1 min, ")
     assert "| gan | 0 of 3 | 0.10 [0.00, 0.20] / - | 10.0 [20.0, 0.0] / - | 100 |" in lines
     assert (
@@ -104,20 +104,20 @@ def test_the_table_is_median_worst_and_best(fake, tmp_path):
     )
 
 
-def test_a_diverged_run_is_a_result_and_stops_no_other(fake, tmp_path):
+def test_a_diverged_run_is_a_result_and_the_others_continue(fake, tmp_path):
     (tmp_path / "runs" / "mended").touch()
     rows, said = reproduce(tmp_path, seeds=10, parallel=2)
     assert len(rows) == 20
     assert sum("failed" in row for row in rows) == 2
     assert any("adversarial_b became NaN" in line for line in said)
-    assert "| gan | 3 of 10 (1 diverged) | 0.40 [0.00, 0.80] / - |" in markdown(fake, rows)
+    assert "| gan | 3 of 10 (1 diverged) | 0.40 [0.00, 0.80] / - |" in make_markdown(fake, rows)
     _, said = reproduce(tmp_path, seeds=10)
     assert said[0].startswith("20 runs, 20 of them done before")
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_run_that_breaks_loses_no_other(tmp_path):
-    with pytest.raises(RunError, match=r"2 of 18 runs did not end, the first .*-seed8-.* \(disk full\)"):
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
+    with pytest.raises(RunError, match=r"2 of 18 runs failed, first .*-seed8-.* \(disk full\)"):
         reproduce(tmp_path, seeds=9, parallel=2)
     assert len(read_records(tmp_path / "out" / grid.RESULTS)) == 16
     (tmp_path / "runs" / "mended").touch()
@@ -127,12 +127,12 @@ def test_a_run_that_breaks_loses_no_other(tmp_path):
 @pytest.mark.usefixtures("fake")
 def test_two_grids_cannot_share_a_folder(tmp_path):
     (tmp_path / "out").mkdir()
-    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(RunError, match="belongs to a grid that is running"):
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(RunError, match="Another grid is running in"):
         reproduce(tmp_path)
 
 
 @pytest.mark.usefixtures("fake")
-def test_mistakes_are_found_before_anything_runs(tmp_path):
+def test_mistakes_are_refused_before_any_run(tmp_path):
     for options in ({"settings": ("x",)}, {"minutes": 0}, {"parallel": -1}, {"seeds": 0}):
         with pytest.raises(ConfigError):
             reproduce(tmp_path, **options)
@@ -141,7 +141,7 @@ def test_mistakes_are_found_before_anything_runs(tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_an_unknown_objective_is_explained(tmp_path):
-    with pytest.raises(ConfigError, match="choose one of: cyclegan, discogan, gan"):
+    with pytest.raises(ConfigError, match="Choose one of: cyclegan, discogan, gan"):
         grid.reproduce("fake", tmp_path / "out", objectives=["wgan"], say=print)
 
 

@@ -1,5 +1,5 @@
-"""Rendered domains whose azimuth is known: things built from numbers, seen from chosen sides.
+"""Rendered domains with known azimuths: objects built from random numbers, seen from chosen directions.
 
-A kind of thing is a registered function from a random generator to a ``Mesh``. Things stand on z = 0 or
-around it, look along +x, have +y on their own left and +z up. No PyTorch here.
+A kind of object is a registered function from a random generator to a ``Mesh``. The front of an object is in direction
++x, its own left +y and its top +z. No PyTorch here.
 """

@@ -1,7 +1,8 @@
-"""From meshes and viewpoints to pixels: many views in one drawing, which a software renderer does far faster."""
+"""Render meshes: many views in one picture, which is much faster with a software renderer."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,17 +16,18 @@ from discogan.images import Pixels
 
 OVERSAMPLING = 2
 COLUMNS = 8
+"""Views along each side of a picture."""
 LIGHT = np.array([-0.45, 0.65, 0.62]) / np.linalg.norm([-0.45, 0.65, 0.62])
 AMBIENT, DIFFUSE = 0.45, 0.6
-FILL = 0.92
-"""Share of a tile's half side that the farthest point of a thing reaches."""
+TILE_FILL = 0.92
+"""Distance of an object's farthest point from the centre of its tile, as a share of half the tile's side."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A thing, and from where it is seen: ``azimuth`` 0 from its front, 90 from its right side, in degrees.
+    """An object and the direction from which it is seen, in degrees: ``azimuth`` 0 is its front, 90 its right side.
 
-    Turning the azimuth by +90 turns what the thing looks at from the viewer to the viewer's right.
+    An object with azimuth 0 faces the viewer; with azimuth 90 it faces to the viewer's right.
     """
 
     mesh: Mesh
@@ -34,7 +36,7 @@ class View:
 
 
 class Atlas:
-    """Draws up to 64 views at a time in parallel projection, lit from the upper left, on a white ground."""
+    """Renders up to 64 views at a time in parallel projection, lit from the upper left, on a white ground."""
 
     capacity = COLUMNS * COLUMNS
 
@@ -51,8 +53,8 @@ class Atlas:
         self._plotter.close()
 
     def draw(self, views: Sequence[View]) -> Pixels:
-        """uint8 (N, image_size, image_size, 3) of at most ``capacity`` views."""
-        mesh = join([_shaded(view).moved((*_tile_centre(place), 0.0)) for place, view in enumerate(views)])
+        """Return uint8 (N, image_size, image_size, 3) of at most ``capacity`` views."""
+        mesh = join([_shade(view).moved((*_tile_centre(tile), 0.0)) for tile, view in enumerate(views)])
         pyvista = import_extra("pyvista", "render", "Rendering")
         surface = pyvista.PolyData.from_regular_faces(mesh.points.astype(np.float32), mesh.corners)
         surface.cell_data["colour"] = (255 * mesh.colours).astype(np.uint8)
@@ -77,16 +79,21 @@ class Atlas:
         return plotter
 
     def _cut(self, picture: Pixels, count: int) -> Pixels:
-        """The tiles of a picture, averaged down to the image size."""
-        size, over, wide = self.image_size, OVERSAMPLING, picture.astype(np.uint16)
-        total = np.add.reduce([wide[row::over, column::over] for row in range(over) for column in range(over)])
-        small = ((total + over * over // 2) // (over * over)).astype(np.uint8)
+        """Return the first ``count`` tiles of a picture, averaged down to the image size."""
+        size, samples = self.image_size, OVERSAMPLING**2
+        offsets = itertools.product(range(OVERSAMPLING), repeat=2)
+        wide = picture.astype(np.uint16)
+        total = np.add.reduce([wide[row::OVERSAMPLING, column::OVERSAMPLING] for row, column in offsets])
+        small = ((total + samples // 2) // samples).astype(np.uint8)
         tiles: Pixels = small.reshape(COLUMNS, size, COLUMNS, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
         return tiles[:count]
 
 
 def viewing_rotation(azimuth: float, elevation: float) -> Floats:
-    """(3, 3): from a thing's forward, left and up to the viewer's right, up and towards; angles in degrees."""
+    """Return the matrix (3, 3) from an object's (forward, left, up) to the viewer's (right, up, towards).
+
+    ``azimuth`` and ``elevation`` are in degrees.
+    """
     turn, tilt = np.radians(azimuth), np.radians(elevation)
     turned = np.array([[np.sin(turn), np.cos(turn), 0], [0, 0, 1], [np.cos(turn), -np.sin(turn), 0]])
     tilted = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
@@ -94,18 +101,19 @@ def viewing_rotation(azimuth: float, elevation: float) -> Floats:
     return rotation
 
 
-def _shaded(view: View) -> Mesh:
-    """The thing as the viewer sees it, its colours already lit, facet by facet."""
+def _shade(view: View) -> Mesh:
+    """Return the object as the viewer sees it, with lit colours, one per facet."""
     mesh = view.mesh.turned(viewing_rotation(view.azimuth, view.elevation))
-    one, two, three = (mesh.points[mesh.corners[:, place]] for place in range(3))
-    normals = np.cross(two - one, three - one)
-    # Solids are closed, so what faces away is hidden; leaving it out here halves the renderer's work.
-    seen = normals[:, 2] > 0
-    facing = normals[seen] / np.linalg.norm(normals[seen], axis=1, keepdims=True)
-    light = AMBIENT + DIFFUSE * np.clip(facing @ LIGHT, 0, None)
-    return Mesh(mesh.points * FILL, mesh.corners[seen], np.clip(mesh.colours[seen] * light[:, None], 0, 1))
+    first, second, third = (mesh.points[mesh.corners[:, corner]] for corner in range(3))
+    normals = np.cross(second - first, third - first)
+    # Solids are closed, so facets that face away are hidden. Leaving them out halves the work of the renderer.
+    visible = normals[:, 2] > 0
+    unit_normals = normals[visible] / np.linalg.norm(normals[visible], axis=1, keepdims=True)
+    light = AMBIENT + DIFFUSE * np.clip(unit_normals @ LIGHT, 0, None)
+    colours = np.clip(mesh.colours[visible] * light[:, None], 0, 1)
+    return Mesh(mesh.points * TILE_FILL, mesh.corners[visible], colours)
 
 
-def _tile_centre(place: int) -> tuple[float, float]:
-    row, column = divmod(place, COLUMNS)
+def _tile_centre(tile: int) -> tuple[float, float]:
+    row, column = divmod(tile, COLUMNS)
     return 2 * column + 1 - COLUMNS, COLUMNS - 1 - 2 * row

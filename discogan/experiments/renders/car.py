@@ -1,4 +1,4 @@
-"""Cars: saloons, hatchbacks, vans and pick-ups of any paint."""
+"""Cars: saloons, hatchbacks, vans and pick-ups in any colour."""
 
 import numpy as np
 
@@ -10,11 +10,13 @@ TYRE: Colour = (0.07, 0.07, 0.08)
 HUB: Colour = (0.75, 0.75, 0.78)
 HEADLIGHT: Colour = (1.0, 0.97, 0.75)
 TAIL_LIGHT: Colour = (0.85, 0.08, 0.06)
+CABIN_ENDS = {"saloon": -0.3, "hatchback": -0.44, "van": -0.48, "pickup": -0.08}
+"""Rear end of the cabin along x, as a share of the car's length."""
 
 
 @RENDERS.register("car")
 def car(rng: np.random.Generator) -> Mesh:
-    """A car about two units long, its bonnet towards +x."""
+    """Build a car about two units long, with its bonnet towards +x."""
     length, width = rng.uniform(1.75, 2.3), rng.uniform(0.8, 0.95)
     wheel = rng.uniform(0.15, 0.2)
     belt = wheel + rng.uniform(0.28, 0.38)
@@ -40,24 +42,21 @@ def _body(
         (back, floor + 0.12),
     ]
     light = belt - 0.12
-    lights = [
-        box((x, side * width * 0.34, z), (0.04, width * 0.22, 0.09), colour)
-        for side in (-1, 1)
-        for x, z, colour in ((front - 0.01 - nose * 0.15, light - 0.04, HEADLIGHT), (back + 0.01, light, TAIL_LIGHT))
-    ]
-    bumpers = [
-        box((x, 0, floor + 0.06), (0.06, width * 0.96, 0.1), (0.3, 0.3, 0.32)) for x in (front - 0.01, back + 0.01)
-    ]
+    lights = []
+    for y in (-width * 0.34, width * 0.34):
+        lights.append(box((front - 0.01 - nose * 0.15, y, light - 0.04), (0.04, width * 0.22, 0.09), HEADLIGHT))
+        lights.append(box((back + 0.01, y, light), (0.04, width * 0.22, 0.09), TAIL_LIGHT))
+    bumpers = []
+    for x in (front - 0.01, back + 0.01):
+        bumpers.append(box((x, 0, floor + 0.06), (0.06, width * 0.96, 0.1), (0.3, 0.3, 0.32)))
     return [prism(profile, width / 2, paint), *lights, *bumpers]
 
 
 def _cabin(rng: np.random.Generator, length: float, width: float, belt: float, paint: Colour) -> list[Mesh]:
-    """Glass under a painted roof; where it ends behind makes a saloon, a hatchback, a van or a pick-up."""
+    """Build glass under a painted roof. Its rear end makes the car a saloon, a hatchback, a van or a pick-up."""
     height = rng.uniform(0.26, 0.4)
     windscreen = rng.uniform(0.12, 0.32) * length
-    rear = {"saloon": -0.3, "hatchback": -0.44, "van": -0.48, "pickup": -0.08}[
-        str(rng.choice(["saloon", "hatchback", "van", "pickup"]))
-    ] * length
+    rear = CABIN_ENDS[str(rng.choice(list(CABIN_ENDS)))] * length
     rake, slope = rng.uniform(0.15, 0.3), rng.uniform(0.02, 0.16)
     top, half = belt + height, (width / 2 * 0.94, width / 2 * 0.78)
     glass = [(rear, belt - 0.02), (windscreen, belt - 0.02), (windscreen - rake, top), (rear + slope, top)]

@@ -1,4 +1,4 @@
-"""Chairs: four legs or a pedestal, with or without arms, backs of slats or of one piece."""
+"""Chairs: four legs or a pedestal, with or without arms, with a solid back or slats."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from discogan.registry import RENDERS
 
 @RENDERS.register("chair")
 def chair(rng: np.random.Generator) -> Mesh:
-    """A chair about two units high whose sitter looks along +x."""
+    """Build a chair about two units high; a person on it looks along +x."""
     width, depth = rng.uniform(0.75, 1.05), rng.uniform(0.75, 1.0)
     seat = rng.uniform(0.75, 0.95)
     frame, cushion = random_colour(rng), random_colour(rng)
@@ -23,9 +23,12 @@ def chair(rng: np.random.Generator) -> Mesh:
 def _legs(rng: np.random.Generator, width: float, depth: float, seat: float, frame: Colour) -> list[Mesh]:
     splay, thick = rng.uniform(0.0, 0.12), rng.uniform(0.035, 0.07)
     x, y = depth / 2 - 0.08, width / 2 - 0.08
-    return [
-        rod((a * (x + splay), b * (y + splay), 0), (a * x, b * y, seat), thick, frame) for a in (-1, 1) for b in (-1, 1)
-    ]
+    legs = []
+    for side_x in (-1, 1):
+        for side_y in (-1, 1):
+            foot = (side_x * (x + splay), side_y * (y + splay), 0)
+            legs.append(rod(foot, (side_x * x, side_y * y, seat), thick, frame))
+    return legs
 
 
 def _pedestal(rng: np.random.Generator, depth: float, seat: float, frame: Colour) -> list[Mesh]:
@@ -43,7 +46,7 @@ def _back(
     x, top = -depth / 2, seat + height
 
     def piece(low: float, high: float, half_widths: list[float], colour: Colour) -> Mesh:
-        """A slab of the back between two heights, as shares of its whole height."""
+        """Build a slab of the back between two heights, given as shares of the back's height."""
         (x0, z0), (x1, z1) = ((x - share * lean, seat + share * height) for share in (low, high))
         return prism([(x0, z0), (x0 + thick, z0), (x1 + thick, z1), (x1, z1)], half_widths, colour)
 

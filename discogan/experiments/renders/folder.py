@@ -1,4 +1,4 @@
-"""A rendered domain on disk: one PNG a view, and labels.csv with what is known of each."""
+"""Render a domain into a folder: one PNG file per view, and labels.csv with the azimuths."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ LABELS = "labels.csv"
 FRONT = tuple(float(azimuth) for azimuth in range(-75, 76, 15))
 """The paper's 11 azimuths: 15 degrees apart, front half."""
 FULL = tuple(float(azimuth) for azimuth in range(0, 360, 15))
+"""24 azimuths, 15 degrees apart, all around."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One image to render: which identity, from where, and the file it becomes."""
+    """An image to render: its file name, its identity, and the view in degrees."""
 
     name: str
     identity: int
@@ -44,27 +45,31 @@ def render_folder(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Render ``count`` identities of a kind from each azimuth (degrees) into ``out``; the number of images.
+    """Render ``count`` identities of a kind at each azimuth (degrees) into ``out``; return the number of images.
 
-    Identity i of a seed is always the same thing, so ``first`` gives disjoint sets. Each image has an
-    elevation drawn from ``elevations`` (degrees, low and high). labels.csv (name, identity, azimuth,
-    elevation) is written last: a folder that has it is whole. Raises ``ConfigError``, and ``DataError`` where
-    ``out`` already holds files.
+    Identity i of a seed is always the same object, so different ``first`` give disjoint sets. Each image has a random
+    elevation between the two ``elevations`` (degrees). labels.csv (name, identity, azimuth, elevation) is written last,
+    so a folder that has it is complete. ``progress`` is called with (images done, images in all). Raises
+    ``ConfigError``, and ``DataError`` if ``out`` already contains files.
     """
     entry = RENDERS.get(kind)
-    _check(out, count, azimuths, image_size)
+    require("The number of identities", count, at_least=1)
+    require("The number of azimuths", len(azimuths), at_least=1)
+    require("The image size", image_size, at_least=8, below=513)
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} already contains files. Give an empty folder.")
     out.mkdir(parents=True, exist_ok=True)
-    shots = list(_shots(count, azimuths, first, elevations, seed))
+    shots = list(_list_shots(count, azimuths, first, elevations, seed))
     with Atlas(image_size) as atlas, ThreadPoolExecutor(1) as writer:
-        writing = writer.submit(_save, out, [], [])
+        writing = writer.submit(_write_images, out, [], [])
         for start in range(0, len(shots), atlas.capacity):
             batch = shots[start : start + atlas.capacity]
             identities = {shot.identity for shot in batch}
             meshes = {number: entry.build(np.random.default_rng([seed, number])).fitted() for number in identities}
             pixels = atlas.draw([View(meshes[shot.identity], shot.azimuth, shot.elevation) for shot in batch])
-            # Writing takes as long as drawing, so the next views are drawn meanwhile.
+            # Writing takes as long as rendering, so the next views are rendered while these are written.
             writing.result()
-            writing = writer.submit(_save, out, batch, list(pixels))
+            writing = writer.submit(_write_images, out, batch, list(pixels))
             if progress:
                 progress(start + len(batch), len(shots))
         writing.result()
@@ -74,24 +79,21 @@ def render_folder(
 
 
 def parse_azimuths(text: str) -> tuple[float, ...]:
-    """``front`` (-75 to 75 by 15 degrees), ``full`` (0 to 345 by 15), or degrees as 0,15,30; raises ``ConfigError``."""
-    if text in ("front", "full"):
-        return FRONT if text == "front" else FULL
+    """Return the azimuths of ``front`` (-75 to 75 by 15 degrees), ``full`` (0 to 345 by 15), or degrees as 0,15,30.
+
+    Raises ``ConfigError`` for other texts.
+    """
+    if text == "front":
+        return FRONT
+    if text == "full":
+        return FULL
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"Azimuths are front, full or degrees as 0,15,30, not {text!r}.") from error
+        raise ConfigError(f"Azimuths cannot be {text!r}. Give front, full or degrees such as 0,15,30.") from error
 
 
-def _check(out: Path, count: int, azimuths: Sequence[float], image_size: int) -> None:
-    require("The number of identities", count, at_least=1)
-    require("The number of azimuths", len(azimuths), at_least=1)
-    require("The image size", image_size, at_least=8, below=513)
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out} already holds files; give an empty folder.")
-
-
-def _shots(
+def _list_shots(
     count: int, azimuths: Sequence[float], first: int, elevations: tuple[float, float], seed: int
 ) -> Iterator[Shot]:
     for identity in range(first, first + count):
@@ -100,6 +102,6 @@ def _shots(
             yield Shot(f"{identity:05d}_az{azimuth:+g}.png", identity, azimuth, elevation)
 
 
-def _save(out: Path, shots: Sequence[Shot], images: Sequence[Pixels]) -> None:
+def _write_images(out: Path, shots: Sequence[Shot], images: Sequence[Pixels]) -> None:
     for shot, image in zip(shots, images, strict=True):
         from_pixels(image).save(out / shot.name, compress_level=1)

@@ -1,4 +1,4 @@
-"""Heads: skulls, hair, noses and ears of many proportions."""
+"""Heads: skulls, hair, noses and ears in many proportions."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from discogan.registry import RENDERS
 
 @RENDERS.register("head")
 def head(rng: np.random.Generator) -> Mesh:
-    """A head on its neck, about two units high, its nose towards +x."""
+    """Build a head with a neck, about two units high, with its nose towards +x."""
     depth, width, height = rng.uniform(0.68, 0.82), rng.uniform(0.55, 0.7), rng.uniform(0.78, 0.95)
     skin = hsv(rng.uniform(0.03, 0.09), rng.uniform(0.25, 0.65), rng.uniform(0.35, 0.95))
     size = np.array([depth, width, height])
@@ -19,7 +19,7 @@ def head(rng: np.random.Generator) -> Mesh:
 
 
 def _hair(rng: np.random.Generator, size: np.ndarray) -> list[Mesh]:
-    """A cap set back from the brow, longer behind on some; a few heads are bald."""
+    """Build a cap of hair behind the brow. Some hair is long at the back, and one head in ten is bald."""
     if rng.random() < 0.1:
         return []
     colour = hsv(rng.uniform(0.02, 0.12), rng.uniform(0.1, 0.8), rng.uniform(0.08, 0.75))

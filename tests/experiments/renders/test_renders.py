@@ -1,4 +1,4 @@
-"""Rendered domains: closed solids, azimuths that mean what they say, folders that are whole."""
+"""Rendered domains: closed solids, correct azimuths, complete folders."""
 
 import csv
 
@@ -32,7 +32,7 @@ def test_solids_are_closed_face_outwards_and_have_their_volume(name):
 
 
 @pytest.mark.parametrize("kind", RENDERS.entries())
-def test_things_vary_and_are_the_same_again(kind):
+def test_objects_vary_and_are_reproducible(kind):
     build = RENDERS.get(kind).build
     first, again, other = (build(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first.points, again.points)
@@ -42,7 +42,7 @@ def test_things_vary_and_are_the_same_again(kind):
     assert np.linalg.norm(first.fitted().points, axis=1).max() == pytest.approx(1)
 
 
-def test_azimuth_turns_what_a_thing_looks_at_to_the_viewer_s_right():
+def test_a_positive_azimuth_turns_the_front_to_the_viewer_s_right():
     forward, left, up = np.eye(3)
     assert viewing_rotation(0, 0) @ forward == pytest.approx([0, 0, 1])  # towards the viewer
     assert viewing_rotation(90, 0) @ forward == pytest.approx([1, 0, 0])  # to the viewer's right
@@ -54,7 +54,7 @@ def test_azimuth_turns_what_a_thing_looks_at_to_the_viewer_s_right():
 
 @pytest.mark.usefixtures("rendering")
 def test_pixels_show_the_azimuth():
-    """A grey bar with a red nose: the nose is right of the middle exactly where the azimuth says so."""
+    """Render a grey bar with a red nose; it is right of the middle if the azimuth is between 0 and 180 degrees."""
     nosed = join([box((0, 0, 0), (1.6, 0.3, 0.3), (0.5, 0.5, 0.5)), box((0.9, 0, 0), (0.2, 0.3, 0.3), (1, 0, 0))])
     azimuths = (-90, -45, 45, 90, 135, 225)
     with Atlas(32) as atlas:
@@ -79,7 +79,7 @@ def test_a_folder_has_every_view_and_its_labels(tmp_path):
 
 
 @pytest.mark.usefixtures("rendering")
-def test_the_same_numbers_are_the_same_things_and_others_are_not(tmp_path):
+def test_identities_are_reproducible_and_differ(tmp_path):
     for name, first in (("one", 0), ("again", 0), ("other", 2)):
         render_folder("chair", tmp_path / name, 2, (0.0,), first=first, image_size=32)
     one, again, other = (
@@ -93,9 +93,9 @@ def test_the_same_numbers_are_the_same_things_and_others_are_not(tmp_path):
 def test_mistakes_are_explained(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
-    with pytest.raises(DataError, match="already holds files"):
+    with pytest.raises(DataError, match="already contains files"):
         render_folder("car", tmp_path / "full", 1)
-    with pytest.raises(ConfigError, match="choose one of: car, chair, head"):
+    with pytest.raises(ConfigError, match="Choose one of: car, chair, head"):
         render_folder("boat", tmp_path / "new", 1)
     with pytest.raises(ConfigError, match="at least 1"):
         render_folder("car", tmp_path / "new", 0)
