@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record
 from discogan.errors import DataError, unknown_choice
 from discogan.registry import SOURCES
@@ -15,7 +16,7 @@ IMAGE_FOLDERS = ("img_align_celeba", "Img/img_align_celeba")
 
 @SOURCES.register("celeba")
 @dataclass(frozen=True)
-class CelebA:
+class CelebA(Options):
     """CelebA faces with an attribute against faces without it, or with another attribute."""
 
     root: str

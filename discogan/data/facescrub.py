@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
 from discogan.errors import DataError
 from discogan.registry import SOURCES
@@ -13,7 +14,7 @@ TEST_COUNT = 200
 
 @SOURCES.register("facescrub")
 @dataclass(frozen=True)
-class FaceScrub:
+class FaceScrub(Options):
     """ROOT/actors/face and ROOT/actresses/face: cropped faces of men and of women."""
 
     root: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.errors import DataError
 from discogan.registry import SOURCES
@@ -10,7 +11,7 @@ from discogan.registry import SOURCES
 
 @SOURCES.register("folders")
 @dataclass(frozen=True)
-class Folders:
+class Folders(Options):
     """Two folder trees, A and B, with images of any size, number and format."""
 
     a: str

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
 from discogan.registry import SOURCES
 
 
 @SOURCES.register("handbags_shoes")
 @dataclass(frozen=True)
-class HandbagsShoes:
+class HandbagsShoes(Options):
     """The right halves of ROOT/edges2handbags/train and ROOT/edges2shoes/train, without any pairs."""
 
     root: str

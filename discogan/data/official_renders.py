@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
 from discogan.errors import DataError
 from discogan.images import natural_key
@@ -21,7 +22,7 @@ IDENTITY_CHARACTERS = 20
 
 @SOURCES.register("official_renders")
 @dataclass(frozen=True)
-class OfficialRenders:
+class OfficialRenders(Options):
     """Renders in the official code's layout; A and B of one kind show different identities.
 
     ROOT/data/cars/*_car_NNN_mesh*.mat (Reed et al. 2015, nips2015-analogy-data), ROOT/rendered_chairs/ID/renders/*.png

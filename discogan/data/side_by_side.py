@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.errors import DataError
 from discogan.registry import SOURCES
@@ -11,7 +12,7 @@ from discogan.registry import SOURCES
 
 @SOURCES.register("side_by_side")
 @dataclass(frozen=True)
-class SideBySide:
+class SideBySide(Options):
     """ROOT/train files [A | B], cut in halves so that each file belongs to one domain only (edges2shoes)."""
 
     root: str

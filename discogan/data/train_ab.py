@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.registry import SOURCES
 
 
 @SOURCES.register("train_ab")
 @dataclass(frozen=True)
-class TrainAB:
+class TrainAB(Options):
     """ROOT/trainA and ROOT/trainB (and testA, testB), the layout of CycleGAN's data sets."""
 
     root: str

@@ -1,7 +1,7 @@
 """Networks, one file each.
 
 A generator is built as ``build(in_shape, out_shape, options)`` and maps images of one shape to the other.
-A discriminator is built as ``build(in_shape, options)`` and answers with a ``DiscriminatorOutput``. Shapes are
+A discriminator is built as ``build(in_shape, options)`` and returns a ``DiscriminatorOutput``. Shapes are
 (channels, height, width).
 """
 
@@ -16,27 +16,25 @@ Shape = tuple[int, ...]
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of a batch.
-
-    ``logits``: (N, 1), or (N, 1, h, w) for one that judges patches; the probability that an image is
-    real is their sigmoid. ``features``: activations of its inner layers, shallow to deep.
-    """
+    """The output of a discriminator for a batch of N images."""
 
     logits: Tensor
+    """(N, 1), or (N, 1, h, w) with one logit per patch. The sigmoid of a logit is the probability that it is real."""
     features: list[Tensor]
+    """Activations of the inner layers, shallow to deep."""
 
 
 def activations(stages: Iterable[nn.Module], images: Tensor) -> list[Tensor]:
-    """What each stage makes of the one before it."""
-    made = []
+    """Apply the stages one after the other and return the output of each."""
+    outputs = []
     for stage in stages:
         images = stage(images)
-        made.append(images)
-    return made
+        outputs.append(images)
+    return outputs
 
 
 class Residual(nn.Module):
-    """x + F(x), F the layers given, which keep the shape."""
+    """x + F(x), where F is a sequence of layers that keep the shape."""
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -48,7 +46,7 @@ class Residual(nn.Module):
 
 
 def norm_layer(name: str, channels: int) -> nn.Module:
-    """``batch``, ``instance`` (affine) or ``none``; raises ``ConfigError`` for another name."""
+    """Return a ``batch`` norm, an affine ``instance`` norm, or nothing for ``none``; raise ``ConfigError`` otherwise."""
     if name == "none":
         return nn.Identity()
     if name == "batch":
@@ -59,15 +57,15 @@ def norm_layer(name: str, channels: int) -> nn.Module:
 
 
 def output_layer(name: str) -> nn.Module:
-    """``sigmoid`` for pixels in [0, 1], ``tanh`` for pixels in [-1, 1], ``linear`` for data without bounds."""
+    """Return the last activation: ``sigmoid`` for [0, 1], ``tanh`` for [-1, 1], ``linear`` for data without bounds."""
     layers = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "linear": nn.Identity}
     if name not in layers:
         raise unknown_choice("output", name, layers)
     return layers[name]()
 
 
-def image_side(shape: Shape, what: str) -> int:
-    """Height and width of a (channels, height, width) shape; raises ``ConfigError`` where they differ."""
+def image_side(shape: Shape, network: str) -> int:
+    """Return the height of a (channels, height, width) shape; raise ``ConfigError`` if the width differs."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ConfigError(f"{what} takes square images (channels, side, side), not {shape}.")
+        raise ConfigError(f"{network} needs square images (channels, side, side), not {shape}.")
     return shape[1]

@@ -3,29 +3,25 @@
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import require
+from discogan.config import AtLeast, Options
 from discogan.networks import DiscriminatorOutput, Shape, activations, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
 
 @dataclass(frozen=True)
-class MLPGeneratorOptions:
+class MLPGeneratorOptions(Options):
     """Options of the fully connected generator."""
 
-    width: int = 128
+    width: Annotated[int, AtLeast(1)] = 128
     """Units of each hidden layer."""
-    layers: int = 3
+    layers: Annotated[int, AtLeast(1)] = 3
     """Hidden layers."""
     output: Literal["linear", "sigmoid", "tanh"] = "linear"
-    """The last activation; linear for data without bounds."""
-
-    def __post_init__(self) -> None:
-        require("generator.width", self.width, at_least=1)
-        require("generator.layers", self.layers, at_least=1)
+    """The last activation: linear for data without bounds, sigmoid for [0, 1], tanh for [-1, 1]."""
 
 
 @GENERATORS.register("mlp", MLPGeneratorOptions)
@@ -46,17 +42,13 @@ class MLPGenerator(nn.Module):
 
 
 @dataclass(frozen=True)
-class MLPDiscriminatorOptions:
+class MLPDiscriminatorOptions(Options):
     """Options of the fully connected discriminator."""
 
-    width: int = 128
+    width: Annotated[int, AtLeast(1)] = 128
     """Units of each hidden layer."""
-    layers: int = 5
+    layers: Annotated[int, AtLeast(1)] = 5
     """Hidden layers."""
-
-    def __post_init__(self) -> None:
-        require("discriminator.width", self.width, at_least=1)
-        require("discriminator.layers", self.layers, at_least=1)
 
 
 @DISCRIMINATORS.register("mlp", MLPDiscriminatorOptions)
@@ -72,5 +64,5 @@ class MLPDiscriminator(nn.Module):
         self.judge = nn.Linear(widths[-1], 1)
 
     def forward(self, values: Tensor) -> DiscriminatorOutput:
-        made = activations(self.stages, values.flatten(1))
-        return DiscriminatorOutput(self.judge(made[-1]), made)
+        features = activations(self.stages, values.flatten(1))
+        return DiscriminatorOutput(self.judge(features[-1]), features)

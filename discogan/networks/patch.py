@@ -2,36 +2,33 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import require
+from discogan.config import AtLeast, Options
 from discogan.networks import DiscriminatorOutput, Shape, activations, image_side, norm_layer
 from discogan.networks.strided import Halving
 from discogan.registry import DISCRIMINATORS
 
 
 @dataclass(frozen=True)
-class PatchDiscriminatorOptions:
+class PatchDiscriminatorOptions(Options):
     """Options of the PatchGAN discriminator."""
 
-    width: int = 64
+    width: Annotated[int, AtLeast(1)] = 64
     """Channels of the first convolution; they double up to eight times the width."""
     halvings: Literal[1, 2, 3] = 3
-    """Convolutions of stride 2: with 3 each logit sees 70x70 pixels, with 2 34x34, with 1 16x16."""
+    """Convolutions of stride 2. The receptive field of a logit is 70x70 pixels with 3, 34x34 with 2, 16x16 with 1."""
     norm: Literal["batch", "instance", "none"] = "instance"
     """The norm on all but the first and last convolution."""
-
-    def __post_init__(self) -> None:
-        require("discriminator.width", self.width, at_least=1)
 
 
 @DISCRIMINATORS.register("patch", PatchDiscriminatorOptions)
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: judges texture patch by patch and leaves the whole to the round trip.
+    """PatchGAN: one logit for each patch. It sees texture; the round trip constrains the layout.
 
-    Float images (N, C, H, W) to logits (N, 1, h, w). Its features are all activations but the first.
+    Float images (N, C, H, W) to logits (N, 1, h, w). Its features are the activations of all stages except the first.
     """
 
     def __init__(self, in_shape: Shape, options: PatchDiscriminatorOptions) -> None:
@@ -48,5 +45,5 @@ class PatchDiscriminator(nn.Module):
         self.judge = nn.Conv2d(widths[-1], 1, 4, 1, 1)
 
     def forward(self, images: Tensor) -> DiscriminatorOutput:
-        made = activations(self.stages, images)
-        return DiscriminatorOutput(self.judge(made[-1]), made[1:])
+        features = activations(self.stages, images)
+        return DiscriminatorOutput(self.judge(features[-1]), features[1:])

@@ -1,36 +1,32 @@
 """The residual generator of CycleGAN (Zhu et al. 2017, section 7.2, after Johnson et al. 2016)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import require
+from discogan.config import AtLeast, Options
 from discogan.networks import Residual, Shape, image_side, norm_layer, output_layer
 from discogan.registry import GENERATORS
 
 
 @dataclass(frozen=True)
-class ResNetGeneratorOptions:
+class ResNetGeneratorOptions(Options):
     """Options of the residual generator."""
 
-    width: int = 64
-    """Channels at full resolution; two halvings double them twice."""
-    blocks: int = 6
-    """Residual blocks: 6 up to 128 px and 9 above in the paper."""
+    width: Annotated[int, AtLeast(1)] = 64
+    """Channels at full resolution; each of the two halvings doubles them."""
+    blocks: Annotated[int, AtLeast(0)] = 6
+    """Residual blocks. The paper uses 6 up to 128 px and 9 for larger images."""
     norm: Literal["batch", "instance"] = "instance"
-    """The norm behind each convolution but the last."""
+    """The norm after each convolution except the last."""
     output: Literal["sigmoid", "tanh"] = "tanh"
     """The last activation, which also fixes the pixel range: sigmoid [0, 1], tanh [-1, 1]."""
-
-    def __post_init__(self) -> None:
-        require("generator.width", self.width, at_least=1)
-        require("generator.blocks", self.blocks, at_least=0)
 
 
 @GENERATORS.register("resnet", ResNetGeneratorOptions)
 class ResNetGenerator(nn.Module):
-    """CycleGAN's generator: two halvings, residual blocks, two doublings; keeps detail, copies layout.
+    """CycleGAN's generator: two halvings, residual blocks, two doublings. It keeps details and the layout of the input.
 
     Float images (N, C_in, H, W) to (N, C_out, H, W) in the range of ``options.output``.
     """

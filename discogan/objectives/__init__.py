@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from discogan.config import Options
 from discogan.directions import DIRECTIONS, Direction, opposite
 from discogan.model import RoundTrips, TranslationModel
 
 Terms = dict[str, Tensor]
 
 
-class Objective(ABC):
+class Objective(Options, ABC):
     """The losses of a method. ``step`` counts from 0; every term is a scalar tensor."""
 
     @property
@@ -25,7 +26,7 @@ class Objective(ABC):
 
     @property
     def round_trip_directions(self) -> Sequence[Direction]:
-        """Those of them whose round trip is trained as well."""
+        """The directions whose round trip is trained as well."""
         return [direction for direction in self.directions if opposite(direction) in self.directions]
 
     @abstractmethod
@@ -37,11 +38,11 @@ class Objective(ABC):
         """Return the loss terms of the discriminators; fakes must be detached from the generators."""
 
     def steps_generators(self, step: int) -> bool:
-        """Whether this step updates the generators."""
+        """Return whether this step updates the generators."""
         return True
 
     def steps_discriminators(self, step: int) -> bool:
-        """Whether this step updates the discriminators; they go first where both are updated."""
+        """Return whether this step updates the discriminators; if it updates both, the discriminators go first."""
         return True
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -49,5 +50,5 @@ class Objective(ABC):
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore what ``state_dict`` returned."""
+        """Restore the state that ``state_dict`` returned."""
         del state

@@ -1,11 +1,12 @@
 """CycleGAN (Zhu et al. 2017): least squares, an L1 cycle, identity, and a buffer of past fakes."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from discogan.config import require
+from discogan.config import AtLeast
 from discogan.losses import least_squares_discriminator, least_squares_generator, reconstruction
 from discogan.model import RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
@@ -13,14 +14,17 @@ from discogan.registry import OBJECTIVES
 
 
 class ImageBuffer:
-    """Past fakes, of which half of each batch is drawn (Shrivastava et al. 2017, section 2.3)."""
+    """Past fakes. About half of each batch is replaced by images from it (Shrivastava et al. 2017, section 2.3)."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.images: Tensor | None = None
 
     def exchange(self, fakes: Tensor) -> Tensor:
-        """Fakes (N, ...), each replaced at even odds by a past one, whose place it takes."""
+        """Return fakes (N, ...), each swapped with probability 1/2 for a past one; a swapped fake enters the buffer.
+
+        Fakes pass unchanged until the buffer is full.
+        """
         if self.size == 0:
             return fakes
         kept = fakes[:0] if self.images is None else self.images
@@ -40,16 +44,16 @@ class ImageBuffer:
 class CycleGAN(Objective):
     """CycleGAN's losses: L_GAN (least squares) + 10 L_cyc + 5 L_identity, discriminators on past fakes."""
 
-    cycle_weight: float = 10.0
+    cycle_weight: Annotated[float, AtLeast(0)] = 10.0
     """Weight of the L1 round trips (lambda in eq. 3)."""
-    identity_weight: float = 5.0
-    """Weight of |G_AB(y) - y| (section 5.2); ignored where A and B differ in channels."""
-    buffer_size: int = 50
-    """Past fakes kept for each domain; 0 judges the newest only."""
+    identity_weight: Annotated[float, AtLeast(0)] = 5.0
+    """Weight of |G_AB(y) - y| (section 5.2); ignored if A and B differ in channels."""
+    buffer_size: Annotated[int, AtLeast(0)] = 50
+    """Past fakes kept for each domain; with 0 the discriminators see only the newest."""
     buffers: dict[str, ImageBuffer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        require("objective.buffer_size", self.buffer_size, at_least=0)
+        super().__post_init__()
         object.__setattr__(self, "buffers", {domain: ImageBuffer(self.buffer_size) for domain in ("a", "b")})
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

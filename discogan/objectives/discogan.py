@@ -1,8 +1,9 @@
 """Model 3, the paper's own: two coupled GANs that share both generators (section 3.2, figure 2c)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from discogan.config import AtLeast
 from discogan.losses import adversarial_discriminator, adversarial_generator, reconstruction
 from discogan.model import RoundTrips, TranslationModel
 from discogan.objectives import Objective, Terms
@@ -15,9 +16,9 @@ class DiscoGAN(Objective):
     """The paper's model 3: L_G = L_GAN_B + L_CONST_A + L_GAN_A + L_CONST_B and L_D = L_D_A + L_D_B."""
 
     distance: Literal["l1", "l2", "huber", "cosine", "hinge"] = "l2"
-    """d in L_CONST."""
-    reconstruction_weight: float = 1.0
-    """Weight of L_CONST_A and L_CONST_B; the paper has 1."""
+    """The distance d in L_CONST."""
+    reconstruction_weight: Annotated[float, AtLeast(0)] = 1.0
+    """Weight of L_CONST_A and L_CONST_B; 1 in the paper."""
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         weight, distance = self.reconstruction_weight, self.distance

@@ -12,7 +12,7 @@ from discogan.registry import OBJECTIVES
 @OBJECTIVES.register("gan")
 @dataclass(frozen=True)
 class GAN(Objective):
-    """The paper's model 1: L_G = L_GAN_B. Only A to B is trained; nothing ties the output to its input."""
+    """The paper's model 1: L_G = L_GAN_B. It trains A to B only, and no loss relates an output to its input."""
 
     @property
     def directions(self) -> tuple[Direction]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from discogan.config import require
+from discogan.config import AtLeast
 from discogan.losses import (
     at_least_float32,
     gradient_penalty,
@@ -20,26 +20,25 @@ from discogan.networks import DiscriminatorOutput
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
 
+Discriminate = Callable[[Tensor], DiscriminatorOutput]
+
 
 @OBJECTIVES.register("modern")
 @dataclass(frozen=True)
 class Modern(Objective):
     """Relativistic pairing with R1 and R2 (R3GAN: Huang et al. 2024) on DiscoGAN's two round trips.
 
-    Use discriminators without norm: a batch norm mixes images, so no image would have a gradient of its own.
+    Use discriminators without norm, because a batch norm mixes images and the penalties need each image's own gradient.
     """
 
-    gamma: float = 10.0
-    """Strength of R1 and R2; decides whether the relation is found, and grows with the image size."""
-    penalty_every_steps: int = 4
-    """The penalties are computed every so many steps and weigh that much more (lazy regularisation)."""
+    gamma: Annotated[float, AtLeast(0)] = 10.0
+    """Strength of R1 and R2. The right value grows with the image size, and the result depends on it most."""
+    penalty_every_steps: Annotated[int, AtLeast(1)] = 4
+    """Steps between two penalties; their weight is multiplied by the same number (lazy regularisation)."""
     distance: Literal["l1", "l2", "huber", "cosine", "hinge"] = "l1"
-    """d in the round trips."""
-    reconstruction_weight: float = 5.0
+    """The distance d in the round trips."""
+    reconstruction_weight: Annotated[float, AtLeast(0)] = 5.0
     """Weight of each round trip."""
-
-    def __post_init__(self) -> None:
-        require("objective.penalty_every_steps", self.penalty_every_steps, at_least=1)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         with torch.no_grad():
@@ -56,20 +55,19 @@ class Modern(Objective):
         fake_a, fake_b = trips.fake_a.detach(), trips.fake_b.detach()
         if step % self.penalty_every_steps:
             return {
-                "discriminator_a": _judge(model.discriminate_a, trips.real_a, fake_a),
-                "discriminator_b": _judge(model.discriminate_b, trips.real_b, fake_b),
+                "discriminator_a": _relativistic(model.discriminate_a, trips.real_a, fake_a),
+                "discriminator_b": _relativistic(model.discriminate_b, trips.real_b, fake_b),
             }
-        return self._penalised("a", model.discriminate_a, trips.real_a, fake_a) | self._penalised(
-            "b", model.discriminate_b, trips.real_b, fake_b
-        )
+        terms_a = self._penalised("a", model.discriminate_a, trips.real_a, fake_a)
+        terms_b = self._penalised("b", model.discriminate_b, trips.real_b, fake_b)
+        return terms_a | terms_b
 
-    def _penalised(
-        self, domain: str, judge: Callable[[Tensor], DiscriminatorOutput], real: Tensor, fake: Tensor
-    ) -> Terms:
+    def _penalised(self, domain: str, discriminate: Discriminate, real: Tensor, fake: Tensor) -> Terms:
+        """Return the terms of one discriminator with both penalties."""
         # Second derivatives lose too much in bfloat16, so this step is in float32 throughout.
         real, fake = (at_least_float32(images.detach()).requires_grad_() for images in (real, fake))
         with torch.autocast(real.device.type, enabled=False):
-            real_logits, fake_logits = judge(real).logits, judge(fake).logits
+            real_logits, fake_logits = discriminate(real).logits, discriminate(fake).logits
             penalty = gradient_penalty(real_logits, real) + gradient_penalty(fake_logits, fake)
         return {
             f"discriminator_{domain}": relativistic_discriminator(real_logits, fake_logits),
@@ -77,5 +75,5 @@ class Modern(Objective):
         }
 
 
-def _judge(judge: Callable[[Tensor], DiscriminatorOutput], real: Tensor, fake: Tensor) -> Tensor:
-    return relativistic_discriminator(judge(real).logits, judge(fake).logits)
+def _relativistic(discriminate: Discriminate, real: Tensor, fake: Tensor) -> Tensor:
+    return relativistic_discriminator(discriminate(real).logits, discriminate(fake).logits)

@@ -1,11 +1,12 @@
-"""The official code's objective, which is not the paper's: feature matching, a rate, a 1:2 schedule."""
+"""The objective of the official code, which differs from the paper's: feature matching, a rate, a 1:2 schedule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
+from discogan.config import AtLeast, AtMost
 from discogan.directions import DIRECTIONS, Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator, feature_matching, reconstruction
 from discogan.model import RoundTrips, TranslationModel
@@ -20,19 +21,19 @@ class Official(Objective):
     """The official code: (0.1 adversarial + 0.9 feature matching) (1 - rate) + rate * reconstruction."""
 
     model: Literal["gan", "recon_gan", "discogan"] = "discogan"
-    """Which of the three models; the two baselines use the same terms in one direction."""
-    adversarial_weight: float = 0.1
-    """Weight of the adversarial loss before the rate."""
-    feature_matching_weight: float = 0.9
-    """Weight of feature matching before the rate; the azimuth tasks' plain GAN has 1.0 and 0.0."""
-    first_rate: float = 0.01
-    """The reconstruction rate in the first ``rate_steps`` steps; 0.9 in the azimuth tasks."""
-    last_rate: float = 0.5
-    """The reconstruction rate after them; 0.9 in the azimuth tasks."""
-    rate_steps: int = 10_000
+    """Which of the three models; both baselines use the same terms in one direction."""
+    adversarial_weight: Annotated[float, AtLeast(0)] = 0.1
+    """Weight of the adversarial loss, multiplied by 1 - rate."""
+    feature_matching_weight: Annotated[float, AtLeast(0)] = 0.9
+    """Weight of feature matching, multiplied by 1 - rate. The azimuth tasks' plain GAN has the weights 1.0 and 0.0."""
+    first_rate: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
+    """Weight of the reconstruction in the first ``rate_steps`` steps; 0.9 in the azimuth tasks."""
+    last_rate: Annotated[float, AtLeast(0), AtMost(1)] = 0.5
+    """Weight of the reconstruction after ``rate_steps`` steps; 0.9 in the azimuth tasks."""
+    rate_steps: Annotated[int, AtLeast(0)] = 10_000
     """Steps before the rate changes."""
     first_feature_layer: Literal[0, 1] = 0
-    """1 leaves the shallowest features out, as the azimuth tasks do."""
+    """1 omits the shallowest features, as in the azimuth tasks."""
 
     @property
     def directions(self) -> Sequence[Direction]:
@@ -49,37 +50,34 @@ class Official(Objective):
         return step % 3 != 0
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        # The plain GAN has no reconstruction to share its weight with.
+        # The plain GAN has no reconstruction, so its other terms keep their full weight.
         rate = 0.0 if self.model == "gan" else self.first_rate if step < self.rate_steps else self.last_rate
-        terms = self._matching("b", model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b), 1 - rate)
+        real_b, fake_b = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b)
+        terms = self._adversarial_and_matching("b", real_b, fake_b, 1 - rate)
         if self.model != "gan":
             terms["reconstruction_a"] = rate * reconstruction(trips.reconstructed_a, trips.real_a)
         if self.model == "discogan":
-            terms |= self._matching(
-                "a", model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a), 1 - rate
-            )
+            real_a, fake_a = model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a)
+            terms |= self._adversarial_and_matching("a", real_a, fake_a, 1 - rate)
             terms["reconstruction_b"] = rate * reconstruction(trips.reconstructed_b, trips.real_b)
         return terms
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
-        terms = {
-            "discriminator_b": self._judge(
-                model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
-            )
-        }
+        real_b, fake_b = model.discriminate_b(trips.real_b), model.discriminate_b(trips.fake_b.detach())
+        terms = {"discriminator_b": 0.5 * adversarial_discriminator(real_b.logits, fake_b.logits)}
         if self.model == "discogan":
-            terms["discriminator_a"] = self._judge(
-                model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a.detach())
-            )
+            real_a, fake_a = model.discriminate_a(trips.real_a), model.discriminate_a(trips.fake_a.detach())
+            terms["discriminator_a"] = 0.5 * adversarial_discriminator(real_a.logits, fake_a.logits)
         return terms
 
-    def _matching(self, domain: str, real: DiscriminatorOutput, fake: DiscriminatorOutput, share: float) -> Terms:
+    def _adversarial_and_matching(
+        self, domain: str, real: DiscriminatorOutput, fake: DiscriminatorOutput, share: float
+    ) -> Terms:
+        """Return one generator's adversarial and feature matching terms, multiplied by ``share``."""
         terms = {f"adversarial_{domain}": share * self.adversarial_weight * adversarial_generator(fake.logits)}
         if self.feature_matching_weight:
             layers = slice(self.first_feature_layer, None)
-            matching = feature_matching([layer.detach() for layer in real.features[layers]], fake.features[layers])
+            real_features = [features.detach() for features in real.features[layers]]
+            matching = feature_matching(real_features, fake.features[layers])
             terms[f"feature_matching_{domain}"] = share * self.feature_matching_weight * matching
         return terms
-
-    def _judge(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
-        return 0.5 * adversarial_discriminator(real.logits, fake.logits)

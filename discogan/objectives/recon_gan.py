@@ -1,8 +1,9 @@
 """Model 2 of the paper: a GAN with a reconstruction loss in one direction (section 3.1, figure 2b)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from discogan.config import AtLeast
 from discogan.directions import Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator, reconstruction
 from discogan.model import RoundTrips, TranslationModel
@@ -13,12 +14,12 @@ from discogan.registry import OBJECTIVES
 @OBJECTIVES.register("recon_gan")
 @dataclass(frozen=True)
 class ReconGAN(Objective):
-    """The paper's model 2: L_G = L_GAN_B + L_CONST_A. A to B must be undone, so it becomes an injection."""
+    """The paper's model 2: L_G = L_GAN_B + L_CONST_A. It trains A to B, so that B to A recovers the input."""
 
     distance: Literal["l1", "l2", "huber", "cosine", "hinge"] = "l2"
-    """d in L_CONST."""
-    reconstruction_weight: float = 1.0
-    """Weight of L_CONST_A; the paper has 1."""
+    """The distance d in L_CONST."""
+    reconstruction_weight: Annotated[float, AtLeast(0)] = 1.0
+    """Weight of L_CONST_A; 1 in the paper."""
 
     @property
     def directions(self) -> tuple[Direction]:
@@ -29,10 +30,10 @@ class ReconGAN(Objective):
         return ("a_to_b",)
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
+        weight, distance = self.reconstruction_weight, self.distance
         return {
             "adversarial_b": adversarial_generator(model.discriminate_b(trips.fake_b).logits),
-            "reconstruction_a": self.reconstruction_weight
-            * reconstruction(trips.reconstructed_a, trips.real_a, self.distance),
+            "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, distance),
         }
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

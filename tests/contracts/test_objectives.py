@@ -1,20 +1,18 @@
-"""What every objective must do, the moment it is registered; above all: not look at pairs."""
+"""Rules for every objective, tested as soon as it is registered. The first rule: losses must not use pairs."""
 
 import pytest
 import torch
 
 from discogan.config import Config, DataOptions
-from discogan.errors import ConfigError
 from discogan.model import build_model
 from discogan.registry import OBJECTIVES
+from tests.contracts.variants import variants
 
 NAMES = list(OBJECTIVES.entries())
-VARIANTS = [{"name": name} for name in NAMES] + [
-    {"name": "official", "model": "gan"},
-    {"name": "official", "model": "recon_gan", "first_feature_layer": 1},
-    *({"name": "discogan", "distance": distance} for distance in ("l1", "huber", "cosine", "hinge")),
+VARIANTS = [
+    {"name": name, **options} for name, entry in OBJECTIVES.entries().items() for options in variants(entry.options)
 ]
-ONE_WAY = ("gan", "recon_gan")
+GENERATOR_OF = {"a_to_b": "generator_ab", "b_to_a": "generator_ba"}
 
 
 def build(table, **data):
@@ -39,22 +37,21 @@ def all_terms(model, objective, a, b, step=0):
 
 
 @pytest.mark.parametrize("table", VARIANTS, ids=str)
-def test_reordering_either_domain_changes_nothing(table):
-    """The losses are unpaired: which image of B stands beside which of A has no influence at all."""
+def test_the_order_of_either_domain_does_not_change_the_losses(table):
     model, objective = build(table)
-    a, b = batch()
-    # True pairs side by side, as a careless loader would serve them: B is a function of A.
+    a, _ = batch()
+    # True pairs in the same rows, as a careless loader would serve them: B is a function of A.
     b = 1 - a
     before = all_terms(model, objective, a, b)
     for order in (torch.tensor([3, 0, 5, 1, 2, 4]), torch.arange(6).flip(0)):
         for shuffled in ((a, b[order]), (a[order], b)):
-            model_again, objective_again = build(table)
-            after = all_terms(model_again, objective_again, *shuffled)
+            same_model, same_objective = build(table)
+            after = all_terms(same_model, same_objective, *shuffled)
             for name, value in before.items():
                 torch.testing.assert_close(after[name], value, rtol=1e-4, atol=1e-6, msg=f"{name} depends on the order")
 
 
-def test_the_check_above_catches_a_paired_loss():
+def test_the_check_above_detects_a_paired_loss():
     a, _ = batch()
     b, order = 1 - a, torch.tensor([3, 0, 5, 1, 2, 4])
     paired = (a - b).abs().mean()
@@ -62,7 +59,7 @@ def test_the_check_above_catches_a_paired_loss():
 
 
 @pytest.mark.parametrize("table", VARIANTS, ids=str)
-def test_each_side_trains_its_own_networks(table):
+def test_generators_and_discriminators_are_trained_by_their_own_terms(table):
     model, objective = build(table)
     step = next(step for step in range(9) if objective.steps_discriminators(step))
     trips = model.round_trips(*batch())
@@ -71,17 +68,17 @@ def test_each_side_trains_its_own_networks(table):
     assert any(parameter.grad is not None for parameter in model.discriminators.parameters())
     model.discriminators.requires_grad_(False)
     sum(objective.generator_terms(model, model.round_trips(*batch()), step).values()).backward()
-    one_way = table["name"] in ONE_WAY or table.get("model") in ONE_WAY
-    trained = [
-        name for name, network in model.generators.items() if any(p.grad is not None for p in network.parameters())
-    ]
-    lone_gan = "gan" in (table["name"], table.get("model"))
-    assert trained == (["generator_ab"] if lone_gan else ["generator_ab", "generator_ba"])
-    assert one_way or len(trained) == 2
+    trained = set()
+    for name, network in model.generators.items():
+        if any(parameter.grad is not None for parameter in network.parameters()):
+            trained.add(name)
+    # A round trip passes both generators.
+    used = GENERATOR_OF if objective.round_trip_directions else objective.directions
+    assert trained == {GENERATOR_OF[direction] for direction in used}
 
 
 @pytest.mark.parametrize("table", VARIANTS, ids=str)
-def test_terms_are_finite_scalars_with_a_network_or_domain_in_their_name(table):
+def test_terms_are_finite_scalars_named_after_a_domain(table):
     model, objective = build(table)
     for name, value in all_terms(model, objective, *batch()).items():
         assert value.shape == ()
@@ -97,21 +94,15 @@ def test_domains_may_differ_in_channels(name, channels_a, channels_b):
     assert all(value.isfinite() for value in terms.values())
 
 
-@pytest.mark.parametrize(("name", "option"), [("modern", "penalty_every_steps"), ("cyclegan", "buffer_size")])
-def test_impossible_options_are_refused(name, option):
-    with pytest.raises(ConfigError, match=f"objective.{option} must be at least"):
-        OBJECTIVES.build({"name": name, option: -1}, "objective")
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_every_step_trains_something(name):
+def test_every_step_updates_networks(name):
     objective = OBJECTIVES.build({"name": name}, "objective")
     for step in range(12):
         assert objective.steps_discriminators(step) or objective.steps_generators(step)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_of_discriminators_alone_runs_no_round_trip(name):
+def test_discriminator_terms_run_no_round_trip(name):
     model, objective = build({"name": name})
     trips = model.round_trips(*batch(), differentiable=False)
     objective.discriminator_terms(model, trips, 0)

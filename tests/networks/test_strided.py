@@ -14,7 +14,7 @@ from discogan.networks.strided import Doubling, Halving
 
 @pytest.fixture
 def always(monkeypatch):
-    monkeypatch.setattr(strided, "MANY", 0)
+    monkeypatch.setattr(strided, "MIN_WEIGHTS", 0)
 
 
 def spy(monkeypatch, used):
@@ -91,7 +91,7 @@ def test_the_library_computes_what_is_not_trained_or_not_deep(monkeypatch):
     with torch.no_grad():
         layer(torch.ones(1, 3, 8, 8))
     layer(torch.ones(1, 3, 32, 32))
-    monkeypatch.setattr(strided, "MANY", 10**6)
+    monkeypatch.setattr(strided, "MIN_WEIGHTS", 10**6)
     layer(torch.ones(1, 3, 8, 8))
     torch.export.export(layer, (torch.ones(1, 3, 8, 8),))
 
