@@ -14,7 +14,7 @@ from discogan.version import __version__
 if TYPE_CHECKING:
     from discogan import register
     from discogan.api import evaluate, load, match, resume, train
-    from discogan.export import export
+    from discogan.exporting import export
     from discogan.observers.notebook import LiveFigure
     from discogan.training import Alarm, Observer, Outcome, StepReport
     from discogan.translator import Translator
@@ -50,7 +50,7 @@ _MODULES = {
     "StepReport": "discogan.training",
     "Translator": "discogan.translator",
     "evaluate": "discogan.api",
-    "export": "discogan.export",
+    "export": "discogan.exporting",
     "load": "discogan.api",
     "match": "discogan.api",
     "resume": "discogan.api",
@@ -64,7 +64,6 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'discogan' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)
-    # Kept, because importing discogan.export puts a module of the same name here.
     globals()[name] = value
     return value
 

@@ -122,7 +122,7 @@ OBJECTIVES = Registry("objective", "discogan.objectives", "discogan.objectives")
 SOURCES = Registry("source", "discogan.data", "discogan.sources")
 METRICS = Registry("metric", "discogan.metrics", "discogan.metrics")
 TRACKERS = Registry("tracker", "discogan.observers", "discogan.trackers")
-EXPORT_FORMATS = Registry("export format", "discogan.export", "discogan.export_formats")
+EXPORT_FORMATS = Registry("export format", "discogan.exporting", "discogan.export_formats")
 RENDERS = Registry("rendered kind", "discogan.experiments.renders")
 REGISTRIES = (OBJECTIVES, GENERATORS, DISCRIMINATORS, SOURCES, METRICS, TRACKERS, EXPORT_FORMATS, RENDERS)
 """All of them, in the order of ``discogan list``."""

@@ -13,7 +13,7 @@ import discogan
 from discogan import hub
 from discogan.cli import main
 from discogan.errors import DataError, RunError
-from discogan.export import export
+from discogan.exporting import export
 from tests.conftest import SMALL
 from tests.fake_hub import FakeHub
 

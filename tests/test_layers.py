@@ -15,7 +15,7 @@ LAYERS = [
     {"experiments"},
     {"api"},
     {"matching", "hub", "observers"},
-    {"training", "translator", "evaluation", "export", "report"},
+    {"training", "translator", "evaluation", "exporting", "report"},
     {"objectives", "checkpoints", "verdict", "onnx_model"},
     {"model"},
     {"networks", "losses", "data", "metrics"},

@@ -1,4 +1,4 @@
-"""What trackers are told: every logged step, the samples, the settings, the verdict; and it goes on after a resume."""
+"""Trackers receive every logged step, the samples, the settings and the verdict, also after a resume."""
 
 import pytest
 
@@ -12,17 +12,17 @@ from tests.conftest import SMALL
 SETTINGS = (*SMALL, "training.sample_every_steps=2")
 
 
-def test_tensorboard_has_losses_samples_settings_and_verdict_also_after_a_resume(domains, tmp_path):
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+def test_tensorboard_shows_losses_samples_settings_and_verdict_of_both_sessions(domains, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = tmp_path / "run"
     discogan.train(*domains, out=run, image_size=32, steps=4, settings=SETTINGS, track=["tensorboard"])
     discogan.resume(run, steps=6, track=["tensorboard"])
-    log = events.EventAccumulator(str(run / "tensorboard"))
+    log = accumulator.EventAccumulator(str(run / "tensorboard"))
     log.Reload()
     logged = read_records(run / "metrics.jsonl")
-    told = log.Scalars("reconstruction_a")
-    assert [event.step for event in told] == [2, 4, 6] == [record["step"] for record in logged]
-    assert [event.value for event in told] == pytest.approx([record["reconstruction_a"] for record in logged])
+    events = log.Scalars("reconstruction_a")
+    assert [event.step for event in events] == [2, 4, 6] == [record["step"] for record in logged]
+    assert [event.value for event in events] == pytest.approx([record["reconstruction_a"] for record in logged])
     assert {event.step for event in log.Images("samples")} >= {2, 4, 6}
     assert "config/text_summary" in log.Tags()["tensors"]
     assert [event.step for event in log.Scalars("verdict/score")] == [4, 6]
@@ -41,7 +41,7 @@ def test_weights_and_biases_offline(domains, tmp_path, monkeypatch):
 
 
 def test_an_unknown_tracker_is_named(domains, tmp_path):
-    with pytest.raises(ConfigError, match="no tracker named 'mlflow'"):
+    with pytest.raises(ConfigError, match="no tracker named 'mlflow'. Choose one of: tensorboard, wandb"):
         discogan.train(*domains, out=tmp_path / "run", track=["mlflow"])
     assert not (tmp_path / "run").exists()
 
@@ -65,28 +65,28 @@ def test_a_live_figure_shows_losses_and_then_samples(domains, tmp_path):
     assert len(figures[-1].axes) == 2
 
 
-def test_a_live_figure_does_not_draw_each_step(tmp_path):
+def test_a_live_figure_is_drawn_at_intervals_and_at_the_end(tmp_path):
     shown = []
     figure = LiveFigure(seconds=1000, show=shown.append)
     for step in range(1, 10):
         figure(StepReport(step, step, 1.0, step / 10, {"step": step, "loss": 1.0}, tmp_path))
     assert len(shown) == 1
     figure(StepReport(10, 10, 1.0, 1.0, None, tmp_path))
-    assert len(shown) == 2, "and the end is always shown"
+    assert len(shown) == 2, "the last step is always drawn"
 
 
-def test_several_observers_are_told_everything_in_order():
-    told = []
+def test_several_observers_receive_every_event_in_order():
+    calls = []
 
     class Listener(Observer):
         def __getattribute__(self, name):
             if name.startswith("on_"):
-                return lambda *_: told.append(name)
+                return lambda *_: calls.append(name)
             return super().__getattribute__(name)
 
     events = [name for name in vars(Observer) if name.startswith("on_")]
-    assert set(events) <= set(vars(Observers)), "a new event must be passed on"
-    together = Observers([Listener(), Listener()])
+    assert set(events) <= set(vars(Observers)), "Observers must pass a new event on"
+    observers = Observers([Listener(), Listener()])
     for name in events:
-        getattr(together, name)(*[None] * (getattr(Observer, name).__code__.co_argcount - 1))
-    assert told == [name for name in events for _ in range(2)]
+        getattr(observers, name)(*[None] * (getattr(Observer, name).__code__.co_argcount - 1))
+    assert calls == [name for name in events for _ in range(2)]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from discogan.cli.console import print_json_alone, say, write_result
-from discogan.cli.parameters import DirectionFlag, JsonFile, RunPath
+from discogan.cli.parameters import Device, DirectionFlag, JsonFile, RunPath, Threads
 
 
 def export(
@@ -12,9 +12,11 @@ def export(
     *,
     direction: DirectionFlag,
     out: Path,
-    format: Literal["onnx", "torch"] = "onnx",
+    format: str = "onnx",
     pixels: Literal["uint8", "float"] = "uint8",
     images: Path | None = None,
+    device: Device = "cpu",
+    threads: Threads = 0,
     json_file: JsonFile = None,
 ) -> None:
     """Write one direction as a file that runs without this package, and compare it with PyTorch on real images.
@@ -24,17 +26,24 @@ def export(
     out
         The file to write.
     format
-        onnx, for ONNX Runtime and others (FILE.onnx); or torch, a program for torch.export.load (FILE.pt2).
+        onnx (FILE.onnx), torch (FILE.pt2), or a format of your own; discogan list shows them.
     pixels
-        What the file takes and gives, any number of images of the run's size: uint8 (N, H, W, C), with the
-        conversions inside, or float (N, C, H, W) as the network has it.
+        Input and output of the file, for any number of images: uint8 (N, H, W, C), or float (N, C, H, W) as the network
+        takes them.
     images
-        Folder of images to compare on; those that the run trains on, unless given.
+        Folder of images to compare on; by default the images that the run was trained on.
+    device
+        Device that computes PyTorch's outputs for the comparison: auto, cpu, cuda or mps.
     """
-    from discogan.export import export as write
+    import discogan
 
     print_json_alone(json_file)
-    done = write(run, direction, out, format=format, pixels=pixels, images=images)
-    difference, count = done.largest_difference, done.images
-    write_result(json_file, {"file": str(out), "images": count, "largest_difference": difference})
-    say(f"{out} written; on {count} images it differs from PyTorch by at most {difference:.2g} of 255 levels")
+    exported = discogan.export(
+        run, direction, out, format=format, pixels=pixels, images=images, device=device, threads=threads
+    )
+    result = {"file": str(out), "images": exported.images, "largest_difference": exported.largest_difference}
+    write_result(json_file, result)
+    say(
+        f"Wrote {out}. On {exported.images} images it differs from PyTorch by at most "
+        f"{exported.largest_difference:.2g} of 255 levels."
+    )

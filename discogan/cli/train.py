@@ -57,14 +57,14 @@ class SessionOptions:
     """Total budget in optimiser steps, earlier sessions included."""
     minutes: float | None = None
     """Total budget in minutes of training time, earlier sessions included."""
-    stop_when_stalled: Annotated[bool, Parameter(negative="")] = False
+    stop_when_stalled: bool = False
     """Stop if neither the score nor the round trips improve for 40% of the budget."""
-    track: Annotated[list[str] | None, Parameter(negative="")] = None
-    """Also log to a tracker: tensorboard or wandb. May be repeated."""
+    track: list[str] | None = None
+    """Also log to this tracker (may be repeated): tensorboard, wandb, or one of your own."""
     device: Device | None = None
     """Device to train on: auto (default), cpu, cuda or mps."""
     threads: Threads | None = None
-    """CPU threads to train with; 0 uses one per core."""
+    """CPU threads to train with; 0 is PyTorch's own choice."""
     settings: Settings = None
 
     def given(self) -> dict[str, Any]:

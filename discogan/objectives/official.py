@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from torch import Tensor
-
 from discogan.config import AtLeast, AtMost
 from discogan.directions import DIRECTIONS, Direction
 from discogan.losses import adversarial_discriminator, adversarial_generator, feature_matching, reconstruction

@@ -1,4 +1,4 @@
-"""A figure that follows a training in a notebook: ``discogan.train(..., on_step=LiveFigure())``."""
+"""A figure that shows a training in a notebook while it runs: ``discogan.train(..., on_step=LiveFigure())``."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from discogan.training import StepReport
 
 
 class LiveFigure:
-    """Losses so far beside the newest samples, drawn anew every so many seconds.
+    """The losses so far and the newest samples in one figure, drawn again every ``seconds`` seconds and at the end.
 
-    ``show`` takes a matplotlib figure; unless given, a picture in the notebook replaces the one before.
+    ``show`` is called with each matplotlib figure; by default each one replaces the last one in the notebook.
     """
 
     def __init__(self, seconds: float = 5.0, show: Any = None) -> None:
         self.seconds, self.show = seconds, show or _NotebookDisplay()
         self._records: list[dict[str, float]] = []
-        self._drawn = float("-inf")
+        self._drawn_at = float("-inf")
 
     def __call__(self, report: StepReport) -> None:
-        """Take in a step."""
+        """Add a step, and draw the figure if it is time."""
         if report.record is not None:
             self._records.append(report.record)
-        if time.monotonic() - self._drawn > self.seconds or report.fraction >= 1:
+        if time.monotonic() - self._drawn_at > self.seconds or report.fraction >= 1:
             self.show(self._draw(report))
-            self._drawn = time.monotonic()
+            self._drawn_at = time.monotonic()
 
     def _draw(self, report: StepReport) -> Figure:
         sheets = RunFolder(report.run).sheets()
@@ -51,14 +51,14 @@ class LiveFigure:
 
 
 class _NotebookDisplay:
-    """Shows a figure in the place of the one before."""
+    """Shows a figure instead of the last one."""
 
     def __init__(self) -> None:
-        self._display = importlib.import_module("IPython.display")  # A notebook has it.
+        self._display = importlib.import_module("IPython.display")  # Every notebook has it.
         self._handle: Any = None
 
     def __call__(self, figure: Figure) -> None:
-        # As a picture: a figure itself is drawn only where matplotlib's inline backend was chosen.
+        # As a picture, because figures appear only if matplotlib's inline backend is in use.
         stream = io.BytesIO()
         figure.savefig(stream, format="png", dpi=80)
         picture = self._display.Image(stream.getvalue())

@@ -15,7 +15,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 import uvicorn
 from selenium.webdriver import ActionChains, Keys
 
-from discogan.export import export
+from discogan.exporting import export
 from discogan.web import create_app, load_served
 
 DROP = """

@@ -15,7 +15,7 @@ from PIL import Image
 import discogan
 from discogan.api import train
 from discogan.errors import ConfigError
-from discogan.export import export
+from discogan.exporting import export
 from discogan.web import Limits, create_app, load_served
 from tests.conftest import SMALL
 from tests.web.conftest import LIMITS, opened, png
