@@ -16,7 +16,6 @@ import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -101,8 +100,8 @@ def _require_within(name: str, value: float, bounds: Sequence[Bound]) -> None:
 def check_value(value: Any, hint: Any, name: str) -> Any:
     """Return ``value`` if its annotation allows it; an int becomes a float where only a float is allowed.
 
-    ``hint`` may be a class, ``Literal``, a union of them, or ``Annotated`` with bounds. ``name`` is the option's name in
-    messages. Raises ``ConfigError`` for a wrong type, an unknown choice, NaN, infinity, or a value out of bounds.
+    ``hint`` may be a class, ``Literal``, a union of them, or ``Annotated`` with bounds. ``name`` is the name in messages.
+    Raises ``ConfigError`` for a wrong type, an unknown choice, NaN, infinity, or a value out of bounds.
     """
     bounds: list[Bound] = []
     if get_origin(hint) is Annotated:
@@ -141,11 +140,6 @@ def _either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
-
-
 class Options:
     """Base of the package's dataclasses of options: construction checks the type and the bounds of every field.
 
@@ -153,7 +147,7 @@ class Options:
     """
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = get_type_hints(type(self), include_extras=True)
         for option in dataclasses.fields(self):  # type: ignore[arg-type]  # Its subclasses are dataclasses.
             if option.init:
                 value = getattr(self, option.name)
@@ -177,7 +171,7 @@ def make_options(kind: type[Kind], table: Mapping[str, Any], group: str) -> Kind
         has_default = option.default is not dataclasses.MISSING or option.default_factory is not dataclasses.MISSING
         if option.name not in table and not has_default:
             raise ConfigError(f"{group} needs {option.name}. Give it as --set {group}.{option.name}=...")
-    hints = _hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return kind(**{name: check_value(value, hints[name], f"{group}.{name}") for name, value in table.items()})
 
 
@@ -363,8 +357,8 @@ def load_config(
     """Return the preset at ``image_size``, changed by ``training`` options that are not None, then by ``settings``.
 
     A budget in ``training`` (steps or minutes) replaces both budgets of the preset. ``settings`` are
-    ``GROUP.OPTION=VALUE`` strings with the value in TOML; a bare word is a string. A preset's ``[at.SIZE]`` tables apply
-    at that image size. Raises ``ConfigError``.
+    ``GROUP.OPTION=VALUE`` strings with the value in TOML; a bare word is a string. The ``[at.SIZE]`` tables of a preset
+    apply at that image size. Raises ``ConfigError``.
     """
     table = read_preset(preset)
     for key in DESCRIPTION_KEYS:
@@ -401,7 +395,7 @@ def parse_setting(setting: str) -> Table:
 def change_training(
     config: Config, steps: int | None = None, minutes: float | None = None, settings: Sequence[str] = ()
 ) -> Config:
-    """Return the configuration of a resumed run: another budget, if given, and other ``training`` or ``source`` options.
+    """Return the configuration of a resumed run, with another budget or other ``training`` and ``source`` options.
 
     ``source`` may change because images may be moved. Raises ``ConfigError`` for any other option group, because the
     networks, losses and images of a run stay the same.

@@ -1,8 +1,8 @@
 """What can be chosen by name: objectives, networks, sources, metrics, trackers, export formats.
 
-A component registers itself where it is defined, so adding one means adding one file to its package. Looking up a name
-imports every module of the package, and the entry points of installed packages, so nothing is listed twice. A file
-outside any package is loaded by ``import_file`` (--import on the command line).
+A component registers itself in the file that defines it, so adding one means adding one file to its package. Looking up
+a name imports every module of the package and the entry points of installed packages. A file outside any package is
+loaded by ``import_file`` (--import on the command line).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,9 +79,28 @@ class Registry:
             package = importlib.import_module(self.package)
             for module in pkgutil.iter_modules(package.__path__, prefix=self.package + "."):
                 importlib.import_module(module.name)
-            for entry_point in entry_points(group=self.entry_point_group) if self.entry_point_group else ():
-                entry_point.load()
+            try:
+                for entry_point in entry_points(group=self.entry_point_group) if self.entry_point_group else ():
+                    self.load_entry_point(entry_point)
+            except ConfigError:
+                self._loaded = False
+                raise
+        return self.registered()
+
+    def registered(self) -> dict[str, Entry]:
+        """Return the components that are known so far, sorted, without importing any module."""
         return dict(sorted(self._entries.items()))
+
+    def load_entry_point(self, entry_point: EntryPoint) -> None:
+        """Import a module of an installed package; raise ``ConfigError`` naming the two if that fails."""
+        try:
+            entry_point.load()
+        except Exception as error:
+            package = entry_point.dist.name if entry_point.dist else "an installed package"
+            raise ConfigError(
+                f"The entry point {entry_point.name} = {entry_point.value!r} of {package} cannot be loaded "
+                f"({type(error).__name__}: {error}). Fix or uninstall {package}."
+            ) from error
 
     def get(self, name: str) -> Entry:
         """Return the component called ``name``; raise ``ConfigError`` with the choices if there is none."""
@@ -98,7 +117,10 @@ class Registry:
         if "name" not in table:
             raise ConfigError(f"{group} has no name. Set it with --set {group}.name=...")
         entry = self.get(table["name"])
-        assert entry.options is not None
+        if entry.options is None:
+            raise ConfigError(
+                f"The {self.kind} {entry.name!r} has no options. Make it a dataclass, or register it with a dataclass."
+            )
         options = {key: value for key, value in table.items() if key != "name"}
         return entry, make_options(entry.options, options, group)
 

@@ -352,6 +352,20 @@ class RunSummary:
             messages += record.get("alarms", [])
         return messages
 
+    def facts(self) -> Table:
+        """Return the settings, progress, verdict and scores as plain values for ``info --json`` and ``compare --json``."""
+        evaluation = self.evaluation or {}
+        scores = {key: evaluation[key] for key in (*DIRECTIONS, "azimuth", "paired", "values") if key in evaluation}
+        return {
+            "run": str(self.folder.path),
+            "config": self.config.to_dict(),
+            "steps": self.steps,
+            "elapsed_seconds": self.seconds,
+            "score": self.score,
+            "verdict": self.verdict,
+            "evaluation": scores or None,
+        }
+
 
 def read_summary(run: str | Path) -> RunSummary:
     """Read the results of a run; raise ``RunError`` if there is no run."""

@@ -41,7 +41,7 @@ def test_weights_and_biases_offline(domains, tmp_path, monkeypatch):
 
 
 def test_an_unknown_tracker_is_named(domains, tmp_path):
-    with pytest.raises(ConfigError, match="no tracker named 'mlflow'. Choose one of: tensorboard, wandb"):
+    with pytest.raises(ConfigError, match=r"no tracker named 'mlflow'\. Choose one of: tensorboard, wandb"):
         discogan.train(*domains, out=tmp_path / "run", track=["mlflow"])
     assert not (tmp_path / "run").exists()
 

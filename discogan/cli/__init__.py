@@ -1,26 +1,29 @@
-"""The command line: parses, prints, and turns errors into one sentence and an exit code.
+"""The command line: it parses, prints, and turns errors into one sentence and an exit code.
 
-Exit codes: 0 done; 2 something the user can mend, said in one sentence; 130 and 143 stopped by Ctrl-C
-or SIGTERM, with a checkpoint where one trains. Commands import PyTorch only once they run.
+Exit codes: 0 is success, and 2 is an error that the user can fix. 130 and 143 mean stopped by Ctrl-C or SIGTERM; a
+training has written a checkpoint then. Commands import PyTorch only when they run.
 """
 
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from discogan import version
 from discogan.cli import console
 from discogan.cli.chain import chain
 from discogan.cli.completion import completion
+from discogan.cli.components import list_components
 from discogan.cli.data import data
 from discogan.cli.demo import demo
 from discogan.cli.evaluate import evaluate
 from discogan.cli.export import export
-from discogan.cli.info import info, list_parts
+from discogan.cli.info import info
 from discogan.cli.match import match
+from discogan.cli.mistakes import explain
 from discogan.cli.push import push
 from discogan.cli.report import compare, report
 from discogan.cli.reproduce import reproduce
@@ -28,54 +31,76 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.errors import DiscoGANError
+from discogan.registry import import_file
+
+GLOBAL_FLAGS = {
+    "--quiet, -q": "Print only errors, and the JSON of --json -.",
+    "--verbose, -v": "Show messages of libraries and the traceback of an error.",
+    "--import FILE.py": "Load a file with components of your own (repeatable).",
+}
+"""Flags that every command takes, anywhere on the command line, and their help."""
 
 app = App(
     name="discogan",
-    help="Two folders of images, no pairs: learn how they correspond, translate either way, score the result.",
-    version=version.__version__,
+    help="Two folders of unpaired images: learn how they correspond, translate in both directions, check the result.",
+    help_epilogue="Flags of every command:\n"
+    + "\n".join(f"  {flag:16}  {text}" for flag, text in GLOBAL_FLAGS.items()),
     help_format="plaintext",
+    version=version.__version__,
+    # No --empty-LIST and --no-FLAG; a flag that needs a negative form names it.
+    default_parameter=Parameter(negative_bool=(), negative_iterable=()),
 )
-WORK = (train, translate, match, chain, evaluate, reproduce, demo, data)
-RESULTS = (report, compare, info, export, serve, push)
-for command in (*WORK, *RESULTS):
-    app.command(command)
-app.command(list_parts, name="list")
-app.command(completion)
+for command in (
+    train,
+    evaluate,
+    report,
+    compare,
+    info,
+    translate,
+    chain,
+    match,
+    export,
+    serve,
+    push,
+    reproduce,
+    demo,
+    completion,
+):
+    app.command(command, help_epilogue="")
+app.command(data)
+app.command(list_components, name="list", help_epilogue="")
 
 
 @app.meta.default
 def launch(
     *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False,
-    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative="")] = False,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), show=False)] = False,
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), show=False)] = False,
+    import_files: Annotated[list[Path] | None, Parameter(name="--import", show=False)] = None,
 ) -> Any:
-    """Run a command.
-
-    Parameters
-    ----------
-    quiet
-        Print nothing but errors and what --json - asks for.
-    verbose
-        Show what libraries log, and where an error came from.
-    """
+    """Apply the flags of every command, and run the command."""
     console.console.quiet = quiet
     console.errors.verbose = verbose
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
-    return app(words, result_action="return_value")
+    for file in import_files or ():
+        import_file(file)
+    return app(words, result_action="return_value", exit_on_error=False, print_error=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        code = app.meta(arguments, result_action="return_value")
+        code = app.meta(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        code = _fail(explain(error, ["--quiet", "--verbose", "--import"]))
     except DiscoGANError as error:
         code = _fail(str(error))
     except (PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        code = _fail(f"{error.filename}: {error.strerror}; check the path and its permissions.")
+        code = _fail(f"{error.filename}: {error.strerror}. Check the path and its permissions.")
     except OSError as error:
-        code = _fail(f"{error}; check that the disk has room.")
+        code = _fail(f"{error}. Check that the disk has room.")
     except MemoryError as error:
-        code = _fail(f"Out of memory ({error}); lower --set training.batch_size=... or --batch-size.")
+        code = _fail(f"Out of memory ({error}). Try a smaller --set training.batch_size=... or --batch-size.")
     except KeyboardInterrupt:
         code = _fail("Stopped.", 130)
     sys.exit(code or 0)

@@ -28,12 +28,9 @@ def export(
     format
         onnx (FILE.onnx), torch (FILE.pt2), or a format of your own; discogan list shows them.
     pixels
-        Input and output of the file, for any number of images: uint8 (N, H, W, C), or float (N, C, H, W) as the network
-        takes them.
+        Input and output of the file, with N images: uint8 (N, H, W, C), or the network's float (N, C, H, W).
     images
         Folder of images to compare on; by default the images that the run was trained on.
-    device
-        Device that computes PyTorch's outputs for the comparison: auto, cpu, cuda or mps.
     """
     import discogan
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from discogan.cli.console import say
 from discogan.cli.parameters import Device, Threads
@@ -20,7 +23,7 @@ def serve(
     max_waiting: int = 1024,
     max_batch: int = 64,
     seconds: float = 30.0,
-    examples: bool = True,
+    examples: Annotated[bool, Parameter(negative="--no-examples")] = True,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:

@@ -46,7 +46,7 @@ class Residual(nn.Module):
 
 
 def norm_layer(name: str, channels: int) -> nn.Module:
-    """Return a ``batch`` norm, an affine ``instance`` norm, or nothing for ``none``; raise ``ConfigError`` otherwise."""
+    """Return a ``batch`` norm, an affine ``instance`` norm, or ``none``; raise ``ConfigError`` for another name."""
     if name == "none":
         return nn.Identity()
     if name == "batch":

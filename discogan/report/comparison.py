@@ -28,7 +28,7 @@ PictureRow = tuple[str, list[Picture]]
 
 def comparison(runs: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Return the settings, progress, verdict and scores of each run as plain values."""
-    return [_facts(read_summary(run)) for run in runs]
+    return [read_summary(run).facts() for run in runs]
 
 
 def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
@@ -65,23 +65,9 @@ def _distinct_names(summaries: Sequence[RunSummary]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(summary.folder.path) for summary in summaries]
 
 
-def _facts(summary: RunSummary) -> dict[str, Any]:
-    evaluation = summary.evaluation or {}
-    shown = (*LABELS, "azimuth", "paired", "values")
-    return {
-        "run": str(summary.folder.path),
-        "config": summary.config.to_dict(),
-        "steps": summary.steps,
-        "elapsed_seconds": summary.seconds,
-        "score": summary.score,
-        "verdict": summary.verdict,
-        "evaluation": {key: evaluation[key] for key in shown if key in evaluation} or None,
-    }
-
-
 def _rows(summaries: Sequence[RunSummary]) -> list[list[str]]:
     """Return a label and a cell for each run; rows without any value are left out."""
-    facts = [_facts(summary) for summary in summaries]
+    facts = [summary.facts() for summary in summaries]
     rows = [
         ["preset", *(f"{fact['config']['preset']}, {fact['config']['data']['image_size']} px" for fact in facts)],
         ["seed", *(str(fact["config"]["seed"]) for fact in facts)],

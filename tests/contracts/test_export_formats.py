@@ -25,7 +25,9 @@ def test_an_exported_file_gives_pytorch_s_outputs_for_any_batch_size(small_run, 
     assert exported.file == file
     assert 0 < exported.images <= MAX_COMPARED_IMAGES
     assert exported.largest_difference <= 1
-    batch = np.zeros((3, 32, 32, 3), dtype=np.uint8) if pixels == "uint8" else np.zeros((3, 3, 32, 32), dtype=np.float32)
+    batch = (
+        np.zeros((3, 32, 32, 3), dtype=np.uint8) if pixels == "uint8" else np.zeros((3, 3, 32, 32), dtype=np.float32)
+    )
     outputs = export_format.run(file, batch)
     assert (outputs.shape, outputs.dtype) == (batch.shape, batch.dtype)
 
