@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from discogan.errors import ConfigError, DataError, DiscoGANError, DivergedError, RunError
-from discogan.version import __version__
 
 if TYPE_CHECKING:
     from discogan import register
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from discogan.observers.notebook import LiveFigure
     from discogan.training import Alarm, Observer, Outcome, StepReport
     from discogan.translator import Translator
+    from discogan.version import __version__
 
 __all__ = [
     "Alarm",
@@ -41,7 +41,7 @@ __all__ = [
     "train",
 ]
 
-# Imported on first use, so that `import discogan` and `discogan --help` do not load PyTorch.
+# Imported on first use, so that `import discogan` and `discogan --help` do not import PyTorch.
 _MODULES = {
     "Alarm": "discogan.training",
     "LiveFigure": "discogan.observers.notebook",
@@ -49,6 +49,7 @@ _MODULES = {
     "Outcome": "discogan.training",
     "StepReport": "discogan.training",
     "Translator": "discogan.translator",
+    "__version__": "discogan.version",
     "evaluate": "discogan.api",
     "export": "discogan.exporting",
     "load": "discogan.api",

@@ -92,6 +92,7 @@ def resume(
     ``steps`` or ``minutes`` replace the run's budget (the total, not an addition), and ``settings`` change its training
     options. Raises the errors of ``train``, and ``RunError`` if there is no run or its images have changed.
     """
+    RunFolder(run).load_imports()  # They may register the trackers that ``track`` names.
     observers = _observers(track, on_step, observer)
     return _with_report(training.resume(run, steps=steps, minutes=minutes, settings=settings, observer=observers))
 

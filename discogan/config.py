@@ -100,7 +100,7 @@ def _require_within(name: str, value: float, bounds: Sequence[Bound]) -> None:
 def check_value(value: Any, hint: Any, name: str) -> Any:
     """Return ``value`` if its annotation allows it; an int becomes a float where only a float is allowed.
 
-    ``hint`` may be a class, ``Literal``, a union of them, or ``Annotated`` with bounds. ``name`` is the name in messages.
+    ``hint`` may be a class, ``Literal``, a union of them, or ``Annotated`` with bounds. ``name`` appears in messages.
     Raises ``ConfigError`` for a wrong type, an unknown choice, NaN, infinity, or a value out of bounds.
     """
     bounds: list[Bound] = []

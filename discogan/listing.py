@@ -11,7 +11,6 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from discogan import registry as registries
@@ -47,9 +46,7 @@ def list_components(registry: Registry) -> list[Listed]:
 
 def _entry_point_components(registry: Registry) -> Iterator[Listed]:
     """Yield the components of installed packages; a module that cannot be read this way is imported."""
-    if registry.entry_point_group is None:
-        return
-    for entry_point in entry_points(group=registry.entry_point_group):
+    for entry_point in registry.entry_points():
         try:
             spec = importlib.util.find_spec(entry_point.module)
             components = _components_in(Path(str(spec.origin)), registry) if spec else []

@@ -15,13 +15,15 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from discogan.config import Table, make_options
 from discogan.errors import ConfigError, RunError, unknown_choice
 from discogan.files import cache_folder, write_text
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Component = TypeVar("Component", bound=Callable[..., Any])
 
@@ -80,7 +82,7 @@ class Registry:
             for module in pkgutil.iter_modules(package.__path__, prefix=self.package + "."):
                 importlib.import_module(module.name)
             try:
-                for entry_point in entry_points(group=self.entry_point_group) if self.entry_point_group else ():
+                for entry_point in self.entry_points():
                     self.load_entry_point(entry_point)
             except ConfigError:
                 self._loaded = False
@@ -90,6 +92,12 @@ class Registry:
     def registered(self) -> dict[str, Entry]:
         """Return the components that are known so far, sorted, without importing any module."""
         return dict(sorted(self._entries.items()))
+
+    def entry_points(self) -> Iterable[EntryPoint]:
+        """Return the entry points of installed packages that register components of this kind."""
+        from importlib.metadata import entry_points  # Imported here, because it is slow to import.
+
+        return entry_points(group=self.entry_point_group) if self.entry_point_group else ()
 
     def load_entry_point(self, entry_point: EntryPoint) -> None:
         """Import a module of an installed package; raise ``ConfigError`` naming the two if that fails."""
@@ -161,6 +169,12 @@ def imported_files() -> tuple[str, ...]:
     return tuple(_imported)
 
 
+def merge_imports(recorded: Iterable[str]) -> tuple[str, ...]:
+    """Return the files that a resumed run records: its earlier ones that still exist, and those imported since."""
+    existing = [file for file in recorded if Path(file).is_file()]
+    return tuple(dict.fromkeys([*existing, *_imported]))
+
+
 def import_file(file: str | Path) -> None:
     """Run a Python file that registers components, and remember that this user trusts its content.
 
@@ -177,15 +191,18 @@ def import_file(file: str | Path) -> None:
 
 
 def load_recorded_imports(files: Iterable[str], run: Path) -> None:
-    """Load the files that a run records. Only content that this user imported before is run.
+    """Load the files that a run records, if this user imported the same content before.
 
-    A run folder can come from a stranger, so its word alone must not run code. Raises ``RunError`` otherwise.
+    A run folder can come from a stranger, so the paths in it must not be enough to run code. Raises ``RunError`` if a
+    file is missing, or if its content was never imported by this user.
     """
     for file in files:
+        path = Path(file)
         if file in _imported:
             continue
-        path = Path(file)
         if not path.is_file():
+            if any(Path(imported).name == path.name for imported in _imported):
+                continue  # The user passed its new place with --import.
             raise RunError(f"{run} needs {file}, which is missing. Restore it, or pass its new place with --import.")
         if not _trust_marker(path).exists():
             raise RunError(
@@ -196,6 +213,7 @@ def load_recorded_imports(files: Iterable[str], run: Path) -> None:
 
 
 def _run_file(path: Path) -> None:
+    """Execute a file as a module of its own, once per process."""
     if str(path) in _imported:
         return
     name = f"discogan_import_{len(_imported)}_{path.stem}"

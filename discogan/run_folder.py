@@ -176,6 +176,12 @@ class RunFolder:
         load_recorded_imports(description.imports, self.path)
         return description
 
+    def load_imports(self) -> None:
+        """Load the user's files that the run records; raise ``RunError`` if one is missing or not trusted."""
+        for file in (self.config, self.plan):
+            if file.exists():
+                load_recorded_imports(json.loads(file.read_text("utf-8")).get("imports", ()), self.path)
+
     def seed_run(self, seed: int) -> RunFolder:
         """Return the run folder of one of several seeds that are compared."""
         return RunFolder(self.seeds / f"seed-{seed}")
@@ -353,7 +359,7 @@ class RunSummary:
         return messages
 
     def facts(self) -> Table:
-        """Return the settings, progress, verdict and scores as plain values for ``info --json`` and ``compare --json``."""
+        """Return settings, progress, verdict and scores as plain values, for ``info --json`` and ``compare --json``."""
         evaluation = self.evaluation or {}
         scores = {key: evaluation[key] for key in (*DIRECTIONS, "azimuth", "paired", "values") if key in evaluation}
         return {

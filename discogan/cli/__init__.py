@@ -4,6 +4,7 @@ Exit codes: 0 is success, and 2 is an error that the user can fix. 130 and 143 m
 training has written a checkpoint then. Commands import PyTorch only when they run.
 """
 
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from discogan import version
 from discogan.cli import console
 from discogan.cli.chain import chain
 from discogan.cli.completion import completion
@@ -40,17 +40,7 @@ GLOBAL_FLAGS = {
 }
 """Flags that every command takes, anywhere on the command line, and their help."""
 
-app = App(
-    name="discogan",
-    help="Two folders of unpaired images: learn how they correspond, translate in both directions, check the result.",
-    help_epilogue="Flags of every command:\n"
-    + "\n".join(f"  {flag:16}  {text}" for flag, text in GLOBAL_FLAGS.items()),
-    help_format="plaintext",
-    version=version.__version__,
-    # No --empty-LIST and --no-FLAG; a flag that needs a negative form names it.
-    default_parameter=Parameter(negative_bool=(), negative_iterable=()),
-)
-for command in (
+COMMANDS = (
     train,
     evaluate,
     report,
@@ -65,26 +55,46 @@ for command in (
     reproduce,
     demo,
     completion,
-):
-    app.command(command, help_epilogue="")
-app.command(data)
-app.command(list_components, name="list", help_epilogue="")
+)
 
 
-@app.meta.default
-def launch(
-    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), show=False)] = False,
-    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), show=False)] = False,
-    import_files: Annotated[list[Path] | None, Parameter(name="--import", show=False)] = None,
-) -> Any:
-    """Apply the flags of every command, and run the command."""
-    console.console.quiet = quiet
-    console.errors.verbose = verbose
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
-    for file in import_files or ():
-        import_file(file)
-    return app(words, result_action="return_value", exit_on_error=False, print_error=False)
+def build_app(show_global_flags: bool = False) -> App:
+    """Return the command line. Shell completion shows the global flags as flags, and --help lists them once."""
+    listed = "\n".join(f"  {flag:16}  {text}" for flag, text in GLOBAL_FLAGS.items())
+    app = App(
+        name="discogan",
+        help="Learn how two folders of unpaired images correspond, translate in both directions, check the result.",
+        help_epilogue=f"Flags of every command:\n{listed}",
+        help_format="plaintext",
+        # Called only for --version, because reading the version takes time.
+        version=lambda: importlib.import_module("discogan.version").__version__,
+        # No --empty-LIST and no --no-FLAG; a flag that needs a negative form names it.
+        default_parameter=Parameter(negative_bool=(), negative_iterable=()),
+    )
+    for command in COMMANDS:
+        app.command(command, help_epilogue="")
+    app.command(list_components, name="list", help_epilogue="")
+    app.command(data)
+
+    @app.meta.default
+    def launch(
+        *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), show=show_global_flags)] = False,
+        verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), show=show_global_flags)] = False,
+        import_files: Annotated[list[Path] | None, Parameter(name="--import", show=show_global_flags)] = None,
+    ) -> Any:
+        """Apply the flags of every command, and run the command."""
+        console.console.quiet = quiet
+        console.errors.verbose = verbose
+        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
+        for file in import_files or ():
+            import_file(file)
+        return app(words, result_action="return_value", exit_on_error=False, print_error=False)
+
+    return app
+
+
+app = build_app()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

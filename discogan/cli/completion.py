@@ -12,6 +12,6 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     shell
         bash, zsh or fish.
     """
-    from discogan.cli import app
+    from discogan.cli import build_app
 
-    sys.stdout.write(app.generate_completion(shell=shell))
+    sys.stdout.write(build_app(show_global_flags=True).generate_completion(shell=shell))

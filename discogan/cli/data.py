@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from discogan.cli.console import progress_bar, say
 
-data = App(name="data", help="Generate data sets.", help_format="plaintext")
+data = App(name="data", help="Generate data sets.", help_epilogue="", help_format="plaintext")
 
 
 @data.command

@@ -18,7 +18,7 @@ from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
-from discogan.registry import OBJECTIVES, imported_files
+from discogan.registry import OBJECTIVES, imported_files, merge_imports
 from discogan.run_folder import RunDescription, RunFolder, reference_checkpoints
 from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
@@ -66,7 +66,7 @@ def resume(
         check_config(config)
         data = prepare_data(config, observer)
         _require_same_images(data.describe(), description.data, run.path)
-        description = replace(description, config=config)
+        description = replace(description, config=config, imports=merge_imports(description.imports))
         if run.exists:
             write_json(run.config, description.to_dict())
         else:

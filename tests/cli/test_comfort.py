@@ -1,4 +1,4 @@
-"""What a shell expects: completion, quiet, JSON alone on standard output, no colours in files, plain exit codes."""
+"""Completion, --quiet, JSON on standard output, no colours in pipes, one sentence for each mistake."""
 
 import json
 import shutil
@@ -8,14 +8,16 @@ import sys
 import pytest
 
 import discogan as package
+from discogan.cli import main
 from tests.cli.test_commands import FLAGS, discogan
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_commands_and_flags(shell, tmp_path):
     script = discogan("completion", shell).stdout
-    for word in ("translate", "original-size", "stop-when-stalled", "a_to_b"):
+    for word in ("translate", "original-size", "stop-when-stalled", "a_to_b", "quiet", "import"):
         assert word in script
+    assert "empty-" not in script
     if shutil.which(shell):
         (tmp_path / "script").write_text(script)
         subprocess.run([shell, "-n", tmp_path / "script"], check=True)
@@ -23,8 +25,10 @@ def test_completion_knows_commands_and_flags(shell, tmp_path):
 
 def test_bash_completes_a_command(tmp_path):
     (tmp_path / "script").write_text(discogan("completion", "bash").stdout)
-    asked = f"source {tmp_path / 'script'}; COMP_WORDS=(discogan tra); COMP_CWORD=1; _discogan; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+    completed = (
+        f"source {tmp_path / 'script'}; COMP_WORDS=(discogan tra); COMP_CWORD=1; _discogan; echo ${{COMPREPLY[@]}}"
+    )
+    done = subprocess.run(["bash", "-c", completed], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"train", "translate"}
 
 
@@ -34,7 +38,7 @@ def test_it_runs_as_a_module_and_as_a_script(flag):
     assert package.__version__ in shown or "translate" in shown
 
 
-def test_json_stands_alone_on_standard_output(small_run, domains, tmp_path):
+def test_json_is_the_only_output_on_standard_output(small_run, domains, tmp_path):
     run = tmp_path / "run"
     commands = {
         "train": ("train", *domains, "--out", run, "--image-size", 32, "--steps", 2, *FLAGS),
@@ -44,17 +48,17 @@ def test_json_stands_alone_on_standard_output(small_run, domains, tmp_path):
         "export": ("export", small_run, "--direction", "a_to_b", "--out", tmp_path / "m.onnx"),
         "compare": ("compare", small_run, run, "--out", tmp_path / "c.html"),
     }
-    told = {name: json.loads(discogan(*words, "--json", "-").stdout) for name, words in commands.items()}
-    assert told["train"]["step"] == 2
-    assert told["train"]["verdict"]["label"]
-    assert told["info"]["steps"] == 7
-    assert told["evaluate"]["paired"] is True
-    assert len(told["match"]["matches"]) == 13 * 5
-    assert told["export"]["largest_difference"] <= 1
-    assert [run["steps"] for run in told["compare"]] == [7, 2]
+    results = {name: json.loads(discogan(*words, "--json", "-").stdout) for name, words in commands.items()}
+    assert results["train"]["step"] == 2
+    assert results["train"]["verdict"]["label"]
+    assert results["info"]["steps"] == 7
+    assert results["evaluate"]["paired"] is True
+    assert len(results["match"]["matches"]) == 13 * 5
+    assert results["export"]["largest_difference"] <= 1
+    assert [run["steps"] for run in results["compare"]] == [7, 2]
 
 
-def test_json_into_a_file_leaves_the_table_in_place(small_run, tmp_path):
+def test_json_in_a_file_does_not_replace_the_table(small_run, tmp_path):
     done = discogan("info", small_run, "--json", tmp_path / "deep" / "info.json")
     assert "modern, 32 px" in done.stdout
     assert json.loads((tmp_path / "deep" / "info.json").read_text())["config"]["preset"] == "modern"
@@ -70,7 +74,7 @@ def test_quiet_prints_nothing_but_errors(domains, tmp_path):
     assert "There is no run at missing" in failed.stderr
 
 
-def test_verbose_says_where_an_error_came_from():
+def test_verbose_shows_the_traceback_of_an_error():
     plain, verbose = discogan("info", "missing", check=False), discogan("-v", "info", "missing", check=False)
     assert "Traceback" not in plain.stderr
     assert "Traceback" in verbose.stderr
@@ -83,13 +87,62 @@ def test_there_are_no_colours_in_a_pipe(small_run):
     assert b"\x1b[" not in done.stdout + done.stderr
 
 
-def test_an_unknown_command_is_a_failure():
-    assert discogan("tarnslate", check=False).returncode == 2
-    assert discogan(check=False).returncode == 0
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("tarnslate", "discogan has no command 'tarnslate'. Did you mean translate?"),
+        ("xyz", "discogan has no command 'xyz'. Choose one of: chain, compare, completion, data, demo, evaluate,"),
+        ("-x info", "discogan has no flag -x. See discogan --help."),
+        ("train A B --out R --sede 3", "discogan train has no flag --sede. Did you mean --seed?"),
+        ("train A B --out R --quite", "discogan train has no flag --quite. Did you mean --quiet?"),
+        ("report R --xyz 3", "discogan report has no flag --xyz. See discogan report --help."),
+        ("report R S", "discogan report takes no further argument, but got 'S'. See discogan report --help."),
+        ("train A B --out", "--out needs a value. See discogan train --help."),
+        ("translate R x", "discogan translate needs --out. See discogan translate --help."),
+        ("info", "discogan info needs RUN. See discogan info --help."),
+        ("train A B --out R --steps 3 --steps 4", "--steps is given twice. Give it once."),
+        ("train A B --out R --steps many", 'Invalid value for --steps: unable to convert "many" into int.'),
+        ("export R --out x --direction up", 'Invalid value "up" for --direction. Choose from: "a_to_b", "b_to_a".'),
+        ("data rendr", "discogan data has no command 'rendr'. Did you mean render?"),
+        ("export R --direction a_to_b --out x.onnx --format xyz", "There is no run at R"),
+    ],
+)
+def test_a_mistake_in_the_command_line_is_one_sentence(line, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert shown.out == ""
+
+
+def test_no_command_shows_the_help_and_succeeds():
+    assert "translate" in discogan().stdout
+
+
+def test_global_flags_are_documented_once_and_taken_by_every_command(small_run):
+    assert "--import FILE.py" in discogan("--help").stdout
+    for words in (["train"], ["info"], ["data"], ["data", "render"]):
+        assert "--quiet" not in discogan(*words, "--help").stdout
+    for words in (["-q", "info", small_run], ["info", "-q", small_run], ["info", small_run, "--quiet"]):
+        assert discogan(*words).stdout == ""
+
+
+def test_no_flag_has_a_generated_negative_form():
+    text = "".join(discogan(*words, "--help").stdout for words in (["reproduce"], ["translate"], ["data", "render"]))
+    assert "--empty-" not in text
+    assert "--no-" not in text
+    assert "--no-examples" in discogan("serve", "--help").stdout
+
+
+def test_the_package_shows_its_public_names():
+    assert dir(package) == sorted(package.__all__)
+    assert {"train", "resume", "load", "evaluate", "match", "export", "register", "Observer"} <= set(dir(package))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_a_reader_that_has_seen_enough_is_no_failure():
+def test_a_reader_that_closes_the_pipe_is_no_failure():
     process = subprocess.Popen([sys.executable, "-m", "discogan", "list"], stdout=subprocess.PIPE)
     process.stdout.close()
     assert process.wait(60) == 0
