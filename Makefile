@@ -31,7 +31,7 @@ results: $(VENV)/.installed  ## Run the studies of docs/results.md (hours): make
 	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
 
 docs: $(VENV)/.installed  ## Build the site into build/site; a warning is an error
-	$(BIN)/python -c "from discogan.cli import app; open('docs/cli.md', 'w').write(app.generate_docs())"
+	$(BIN)/python -m discogan.cli.reference > docs/cli.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:

@@ -93,12 +93,6 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert "fonts.googleapis.com" not in page
 
 
-def test_the_page_of_commands_is_that_of_the_program():
-    code = "import sys; from discogan.cli import app; sys.stdout.write(app.generate_docs())"
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert (ROOT / "docs" / "cli.md").read_text() == made, "make docs writes it anew"
-
-
 def test_the_dockerfile_names_what_is_there_and_runs_without_rights():
     text = (ROOT / "Dockerfile").read_text()
     for names in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE):
