@@ -1,4 +1,4 @@
-"""Discover how two domains of images correspond, from unpaired examples, and translate either way.
+"""Discover how two domains of images correspond, from unpaired examples, and translate in both directions.
 
 >>> discogan.train("photos", "sketches", out="runs/one", minutes=6)  # doctest: +SKIP
 >>> discogan.load("runs/one").translate(image, "a_to_b")  # doctest: +SKIP

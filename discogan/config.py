@@ -336,7 +336,7 @@ def preset_names() -> list[str]:
 
 
 DESCRIPTION_KEYS = ("summary", "download", "layout")
-"""Keys of a preset that are no settings: one line about it, where to get its data set, and how its folder looks."""
+"""Keys of a preset besides its settings: a one-line summary, where to get its data set, and how the folder looks."""
 
 
 def read_preset(name: str) -> Table:

@@ -1,4 +1,4 @@
-"""What is installed on request: a missing one is one sentence with the command that brings it."""
+"""Optional libraries: if one is missing, the message names the command that installs it."""
 
 import importlib
 from typing import Any
@@ -7,10 +7,10 @@ from discogan.errors import ConfigError
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
-    """The module; raises ``ConfigError`` saying what needs it and how to install it where it is missing."""
+    """Return the module; raise ``ConfigError`` with the command that installs it if it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f'{purpose} needs {module}; in a clone of discogan, pip install ".[{extra}]" brings it.'
+            f'{purpose} needs {module}. Install it in a clone of discogan with: pip install ".[{extra}]"'
         ) from error

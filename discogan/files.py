@@ -1,4 +1,4 @@
-"""Files that are complete at any instant (temporary name, fsync, rename), and the cache folder."""
+"""Atomic writes (temporary name, fsync, rename), and the cache folder."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that at any instant it is the old one or the new one, whole."""
+    """Write a file atomically: a crash leaves either the old content or the new."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, "utf-8")
     sync(temporary)
@@ -28,7 +28,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Force a file or folder to disk; Windows cannot open folders and orders renames itself."""
+    """Flush a file or folder to disk; Windows cannot open folders and orders renames itself."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

@@ -1,8 +1,7 @@
 """Losses as pure functions of tensors. Each returns a scalar, the mean over the batch.
 
-``real_logits`` and ``fake_logits`` are a discriminator's outputs before the sigmoid, of any equal
-shape; images are float (N, ...) of any range. "Generator" losses are minimised by the generators,
-"discriminator" losses by the discriminators.
+``real_logits`` and ``fake_logits`` are a discriminator's outputs before the sigmoid and have the same shape. Images
+are float (N, ...) of any range. The generators minimise "generator" losses, the discriminators "discriminator" losses.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from discogan.errors import unknown_choice
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Float32 in place of a half precision: losses take differences, for which bfloat16's eight bits are too few."""
+    """Convert half precision to float32: losses take differences, and bfloat16's eight bits are too few for them."""
     return values if values.dtype == torch.float64 else values.float()
 
 
@@ -45,21 +44,21 @@ def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Ten
 def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """E[softplus(D(y) - D(G(x)))] over independent x and y (R3GAN: Huang et al. 2024, eq. 2).
 
-    R3GAN judges each fake against one real image; here every pair of the batch counts, which has the same
-    expectation with less noise and makes the value independent of the order of either domain.
+    R3GAN compares each fake with one real image. Here every pair of the batch is compared: the expectation is the
+    same, the noise is lower, and the value does not depend on the order of either domain.
     """
     return F.softplus(real_logits[None] - fake_logits[:, None]).mean()
 
 
 def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """E[softplus(D(G(x)) - D(y))], the mirror of ``relativistic_generator``."""
+    """E[softplus(D(G(x)) - D(y))], with the roles of ``relativistic_generator`` exchanged."""
     return F.softplus(fake_logits[None] - real_logits[:, None]).mean()
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """E[|grad_x D(x)|^2]: R1 on real images, R2 on fakes (Mescheder et al. 2018, eq. 9).
 
-    ``images`` (N, ...) must require grad and be what ``logits`` were computed from, in float32.
+    ``images`` (N, ...) are float32, require grad, and are the input from which ``logits`` were computed.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
@@ -71,12 +70,13 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
 def feature_matching(real_features: list[Tensor], fake_features: list[Tensor]) -> Tensor:
     """Sum over layers of mean((E[real] - E[fake])^2), the expectation over the batch (Salimans et al. 2016).
 
-    In the official DiscoGAN code, not in the paper. No pairing: only the batch means are compared.
+    It is in the official DiscoGAN code and not in the paper. It uses no pairs, because it compares batch means.
     """
-    pairs = zip(real_features, fake_features, strict=True)
-    return torch.stack(
-        [(at_least_float32(real).mean(0) - at_least_float32(fake).mean(0)).square().mean() for real, fake in pairs]
-    ).sum()
+    distances = []
+    for real, fake in zip(real_features, fake_features, strict=True):
+        difference = at_least_float32(real).mean(0) - at_least_float32(fake).mean(0)
+        distances.append(difference.square().mean())
+    return torch.stack(distances).sum()
 
 
 # Reconstruction -----------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def cosine(reconstructed: Tensor, original: Tensor) -> Tensor:
 
 
 def hinge(reconstructed: Tensor, original: Tensor, margin: float = 0.05) -> Tensor:
-    """E[max(0, |x' - x| - margin)]: differences within the margin cost nothing."""
+    """E[max(0, |x' - x| - margin)]: differences within the margin are free."""
     return F.relu((reconstructed - original).abs() - margin).mean()
 
 

@@ -158,7 +158,7 @@ REGISTRIES = (OBJECTIVES, GENERATORS, DISCRIMINATORS, SOURCES, METRICS, TRACKERS
 """All of them, in the order of ``discogan list``."""
 
 
-# Files of the user's own --------------------------------------------------------------------------
+# Imported files -----------------------------------------------------------------------------------
 
 _imported: dict[str, str] = {}
 """Absolute path of each imported file to the name of its module."""

@@ -1,4 +1,4 @@
-"""Translate a folder with a run, keeping its tree, and say what could not be read.
+"""Translate all images in a folder and its subfolders, and list the files that could not be read.
 
 python examples/batch_translate.py RUN FOLDER OUT
 """

@@ -1,4 +1,4 @@
-"""A method of your own: DiscoGAN's coupling with a hinge loss, beside the default, on the same images and seed.
+"""Train an objective of your own and the default on the same images with the same seed, and compare the two runs.
 
 python examples/new_objective.py A B OUT [STEPS]
 """
@@ -12,11 +12,10 @@ import torch.nn.functional as F
 import discogan
 from discogan.losses import reconstruction
 from discogan.objectives import Objective
-from discogan.registry import OBJECTIVES
 from discogan.report import write_comparison
 
 
-@OBJECTIVES.register("hinge")
+@discogan.register.objective("hinge")
 @dataclass(frozen=True)
 class Hinge(Objective):
     """Two coupled GANs with the hinge loss (Lim and Ye 2017)."""
@@ -40,9 +39,9 @@ class Hinge(Objective):
         }
 
 
-def hinge(judge, real, fake):
+def hinge(discriminate, real, fake):
     """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(y)))]."""
-    return F.relu(1 - judge(real).logits).mean() + F.relu(1 + judge(fake).logits).mean()
+    return F.relu(1 - discriminate(real).logits).mean() + F.relu(1 + discriminate(fake).logits).mean()
 
 
 def main() -> None:
@@ -52,9 +51,9 @@ def main() -> None:
         settings = [f"objective.name={objective}"]
         outcome = discogan.train(a, b, out=Path(out) / objective, image_size=32, steps=steps, settings=settings)
         print(objective, outcome.verdict.label, f"{outcome.verdict.score:.2f}")
-    print("Look at", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
+    print("See", write_comparison([Path(out) / "hinge", Path(out) / "modern"], Path(out) / "compare.html"))
 
 
-# Processes that decode images import this file again where they are not forked.
+# The processes that decode images import this file again on Windows and macOS.
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""What is shipped: a wheel and an sdist that work outside of the tree, extras, the site, the Dockerfile."""
+"""The wheel and the sdist, the optional libraries, the site, the Dockerfile."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """The sdist, and the wheel made from it."""
+    """The sdist, and the wheel built from it."""
     pytest.importorskip("build", reason="build is not installed")
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
@@ -28,7 +28,7 @@ def built(tmp_path_factory):
     return next(out.glob("*.tar.gz")), next(out.glob("*.whl"))
 
 
-def test_the_wheel_and_sdist_hold_the_package_and_nothing_of_the_workshop(built):
+def test_the_wheel_and_sdist_hold_the_package_only(built):
     with tarfile.open(built[0]) as sdist:
         source = {name.partition("/")[2] for name in sdist.getnames()}
     wheel = set(zipfile.ZipFile(built[1]).namelist())
@@ -38,13 +38,13 @@ def test_the_wheel_and_sdist_hold_the_package_and_nothing_of_the_workshop(built)
     assert not [name for name in wheel if name.startswith(("tests", "benchmarks", "docs"))]
 
 
-def test_the_wheel_runs_the_demo_outside_of_the_tree(built, tmp_path):
+def test_the_installed_wheel_runs_the_demo(built, tmp_path):
     home = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(home), str(built[1])]
     subprocess.run(install, check=True, capture_output=True)
     environment = {**os.environ, "PYTHONPATH": str(home)}
-    where = [sys.executable, "-c", "import discogan; print(discogan.__file__)"]
-    shown = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    show_place = [sys.executable, "-c", "import discogan; print(discogan.__file__)"]
+    shown = subprocess.run(show_place, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert shown.startswith(str(home))
     demo = [sys.executable, "-m", "discogan", "demo", "--out", "demo", "--minutes", "0.05"]
     done = subprocess.run(demo, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
@@ -53,14 +53,14 @@ def test_the_wheel_runs_the_demo_outside_of_the_tree(built, tmp_path):
     assert (tmp_path / "demo" / "run" / "report.html").exists()
 
 
-def test_the_extras_are_those_that_messages_name():
+def test_messages_name_existing_extras():
     sources = "".join(path.read_text() for path in (ROOT / "discogan").rglob("*.py"))
     named = set(re.findall(r'import_extra\(\s*"[\w.]+",\s*"(\w+)"', sources))
     assert named == {"export", "hub", "metrics", "render", "track", "web"}
     assert named | {"scale", "dev", "docs"} == set(PROJECT["optional-dependencies"])
 
 
-def test_each_dependency_says_why():
+def test_each_dependency_has_its_reason():
     text = (ROOT / "pyproject.toml").read_text()
     listed = re.findall(r'^    "[\w-]+(?:\[.*\])?[>=].*$', text, re.MULTILINE)
     assert len(listed) > 20
@@ -93,7 +93,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert "fonts.googleapis.com" not in page
 
 
-def test_the_dockerfile_names_what_is_there_and_runs_without_rights():
+def test_the_dockerfile_names_existing_files_and_runs_without_root_rights():
     text = (ROOT / "Dockerfile").read_text()
     for names in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE):
         assert all((ROOT / name).exists() for name in names.split())

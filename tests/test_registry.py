@@ -1,4 +1,4 @@
-"""Components of the user's own: from a file that --import loads, and from an installed package's entry points."""
+"""Components from a user's file (--import) and from an installed package's entry points."""
 
 import json
 import os

@@ -43,7 +43,7 @@ TASKS: dict[str, dict[str, str]] = {
         "completion": "discogan completion bash",
     },
 }
-"""Each command, under the task that it is for, with an example."""
+"""An example of each command, by the task that the command belongs to."""
 INTRODUCTION = """\
 # Command line
 

@@ -100,8 +100,8 @@ def export(
     format
         The name of an export format: onnx, torch, or one of your own.
     pixels
-        The file's input and output: uint8 (N, H, W, C) in [0, 255], or float (N, C, H, W) in the networks' range,
-        which is [-1, 1] for tanh and [0, 1] for sigmoid. H and W are the run's image size, and N is any number.
+        The file's input and output: uint8 (N, H, W, C) in [0, 255], or float (N, C, H, W) in the networks' range.
+        The range is [-1, 1] for tanh and [0, 1] for sigmoid. H and W are the run's image size, and N is any number.
     images
         A folder of images to compare on; by default the images that the run was trained on.
     device

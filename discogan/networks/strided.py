@@ -2,7 +2,7 @@
 
 ``Halving`` is ``nn.Conv2d(..., 4, 2, 1)`` and ``Doubling`` is ``nn.ConvTranspose2d(..., 4, 2, 1)``: the same weights,
 names and results up to rounding. With many channels and few pixels, oneDNN's kernels on a CPU take up to five times as
-long as a product of the unfolded pixels, especially the gradients of the weights (docs/performance.md).
+long as a product of the unfolded pixels (docs/performance.md). The gradients of the weights gain most.
 
 Each of the three operations here is bilinear, and its gradients are the other two. So second gradients, which the
 penalties need, are as fast. Fine images are (N, C, H, W), coarse images (N, O, H/2, W/2), weights (O, C, 4, 4).

@@ -1,4 +1,4 @@
-"""Products in place of the library's strided convolutions: the same results, gradients, and gradients of gradients."""
+"""Matrix products instead of the library's strided convolutions: equal results, gradients and second gradients."""
 
 from itertools import pairwise
 
