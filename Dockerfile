@@ -3,8 +3,8 @@ FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 discogan
 COPY pyproject.toml README.md LICENSE constraints.txt /source/
 COPY discogan /source/discogan
-# Where pip's default build of PyTorch is for GPUs and large, --build-arg PIP_EXTRA_INDEX_URL=... names the index of CPU
-# builds that pytorch.org gives; pip reads it from the environment.
+# If pip's default build of PyTorch is a large GPU build, pass --build-arg PIP_EXTRA_INDEX_URL=... with the index of CPU
+# builds from pytorch.org. pip reads it from the environment.
 ARG PIP_EXTRA_INDEX_URL=""
 RUN pip install --no-cache-dir --constraint /source/constraints.txt "/source[web,export]" && rm -rf /source
 USER discogan

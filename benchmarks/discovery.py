@@ -1,13 +1,15 @@
-"""How often the true relation is found: a resumable grid of tasks, presets and seeds on data with true answers.
+"""Measure how often the true relation is found: a resumable grid of tasks, presets and seeds on data with known pairs.
 
     python benchmarks/discovery.py study DATA discovery
     python benchmarks/discovery.py run DATA [--tasks hands car2car ...] [--presets modern official ...] [--seeds 10]
     python benchmarks/discovery.py table [--study anchors]
 
-DATA holds a folder for each set of tasks.py. Training sees its train folders alone, under default settings but for
-size and time; test pairs and azimuths are for the score. Each run is two commands that a user would type, ``discogan
-train`` and ``discogan evaluate``, on one core for the processor time that so many minutes of two cores have; two run
-side by side. A finished one is a line of docs/results/STUDY.jsonl and is not run again on a machine as fast.
+DATA contains a folder for each data set of tasks.py. A run trains on the train folders only, under default settings
+except for size and time. Test pairs and azimuths are used for the score only.
+
+Each run is two commands, ``discogan train`` and ``discogan evaluate``, on one core. It gets the processor time of the
+given minutes of two cores, and two runs run at the same time. A finished run is a line of docs/results/STUDY.jsonl. It
+is not run again on a machine with the same kind of processor.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from scipy.stats import spearmanr
 
 from discogan.config import load_config
 from discogan.devices import describe_machine
+from discogan.directions import DIRECTIONS
 from discogan.registry import OBJECTIVES
 from discogan.run_folder import read_records
 from tasks import TASKS, prepare
@@ -37,16 +40,15 @@ from tasks import TASKS, prepare
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results"
 CORES = 2
-WRITING = Lock()
-WAYS = ("a_to_b", "b_to_a")
+RESULTS_LOCK = Lock()
 Row = dict[str, Any]
 
 HEADLINE_PRESETS = ("modern", "cyclegan", "official", "discogan")
 RENAMED_SETTINGS = {"training.starts": "training.seeds_tried"}
-"""Settings that older rows hold under an earlier name."""
+"""Settings that older rows contain under an earlier name."""
 SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
-BEFORE = "--set objective.gamma=20.0 --set training.decay_steps=300"
-"""What the default had from 64 px on until the study of the penalty."""
+EARLIER_DEFAULT = "--set objective.gamma=20.0 --set training.decay_steps=300"
+"""The default settings from 64 px on before the study of the penalty."""
 STUDIES = {
     "discovery": [
         "--tasks emoji icons --seeds 5",
@@ -56,7 +58,7 @@ STUDIES = {
         "--tasks car2chair --presets official discogan cyclegan --seeds 3",
     ],
     "generators": [
-        f"--tasks {tasks} --seeds {seeds} {BEFORE} {generator}"
+        f"--tasks {tasks} --seeds {seeds} {EARLIER_DEFAULT} {generator}"
         for generator, tasks, seeds in (
             ("--set generator.blocks=0", "hands emoji", 1),
             ("--set generator.blocks=2", "hands emoji", 2),
@@ -66,14 +68,14 @@ STUDIES = {
         )
     ],
     "penalty": [
-        f"--tasks emoji icons --seeds 5 --set generator.blocks=2 {BEFORE}",
-        f"--tasks hands --seeds 10 --set generator.blocks=2 {BEFORE}",
+        f"--tasks emoji icons --seeds 5 --set generator.blocks=2 {EARLIER_DEFAULT}",
+        f"--tasks hands --seeds 10 --set generator.blocks=2 {EARLIER_DEFAULT}",
     ]
     + [
         f"--tasks hands --seeds 1 --first-seed {seed} --set generator.blocks=2 {settings}"
         for seed in (5, 9)
         for settings in (
-            f"{BEFORE} --set training.ema_decay=0.998",
+            f"{EARLIER_DEFAULT} --set training.ema_decay=0.998",
             "--set objective.gamma=40.0 --set training.decay_steps=300",
             "--set objective.gamma=20.0 --set training.decay_steps=100",
             "--set objective.gamma=20.0 --set training.decay_steps=30",
@@ -106,7 +108,7 @@ STUDIES = {
         for limit in ("", *(f"--set data.limit={count}" for count in (50, 100, 200, 400)))
     ],
 }
-"""The runs of each study; the tables are in the pages docs/results*.md and docs/lab-notes.md."""
+"""The runs of each study. Their tables are in docs/results*.md and docs/lab-notes.md."""
 
 
 def main() -> None:
@@ -114,29 +116,29 @@ def main() -> None:
     arguments = parser.parse_args()
     file = RESULTS / f"{arguments.study}.jsonl"
     if arguments.command == "run":
-        grid(arguments, file)
+        run_grid(arguments, file)
     if arguments.command == "study":
         for line in STUDIES[arguments.study]:
-            grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
-    print(TABLES.get(arguments.study, table)(read_records(file)))
+            run_grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
+    print(TABLES.get(arguments.study, make_table)(read_records(file)))
     write_tables()
 
 
 def write_tables() -> None:
-    """Write each study's tables between their marks, in every page of docs that has the marks."""
+    """Write each study's tables between their marks in the pages of docs."""
     tables = {}
     for study in STUDIES:
         rows = read_records(RESULTS / f"{study}.jsonl")
         if rows:
-            tables[f"study {study}"] = TABLES.get(study, table)(rows)
+            tables[f"study {study}"] = TABLES.get(study, make_table)(rows)
         if rows and study == "discovery":
-            tables[f"headline {study}"] = headline(rows)
+            tables[f"headline {study}"] = make_headline(rows)
     for page in DOCS.glob("*.md"):
-        before = text = page.read_text()
+        original = text = page.read_text()
         for mark, lines in tables.items():
             block = f"<!-- {mark} -->\n\n{lines}\n\n<!-- end -->"
             text = re.sub(rf"<!-- {mark} -->.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)
-        if text != before:
+        if text != original:
             page.write_text(text)
 
 
@@ -152,19 +154,19 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--presets", nargs="+", default=["modern"])
     run.add_argument("--seeds", type=int, default=5)
     run.add_argument("--first-seed", type=int, default=0)
-    run.add_argument("--minutes", type=float, help="of two cores, instead of the task's")
-    run.add_argument("--set", action="append", default=[], dest="settings", help="as for discogan train; its own line")
+    run.add_argument("--minutes", type=float, help="minutes of two cores, instead of the task's")
+    run.add_argument("--set", action="append", default=[], dest="settings", help="as for discogan train")
     run.add_argument("--anchors", type=int, nargs="+", default=[0], help="known pairs, for tasks that reserve some")
     run.add_argument("--parallel", type=int, default=CORES)
-    for each in (run, commands.add_parser("table", help="of what was run")):
-        each.add_argument("--study", default="discovery", help="the results file, docs/results/STUDY.jsonl")
+    for command in (run, commands.add_parser("table", help="write the tables of the finished runs")):
+        command.add_argument("--study", default="discovery", help="name of the results file, docs/results/STUDY.jsonl")
     return parser
 
 
-def grid(arguments: argparse.Namespace, results: Path) -> None:
-    """Run what is not among the results of machines like this one yet."""
-    here = vectors({"machine": describe_machine()})
-    done = {key(row) for row in read_records(results) if vectors(row) == here}
+def run_grid(arguments: argparse.Namespace, results: Path) -> None:
+    """Run the jobs that have no result from a machine with the same kind of processor."""
+    processor = describe_processor({"machine": describe_machine()})
+    finished_keys = {key(row) for row in read_records(results) if describe_processor(row) == processor}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {
@@ -179,14 +181,14 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
         for seed, task, preset, anchors in product(seeds, arguments.tasks, arguments.presets, arguments.anchors)
     ]
     for preset in arguments.presets:
-        if len(
-            OBJECTIVES.build(load_config(preset, settings=arguments.settings).objective, "objective").directions
-        ) < len(WAYS):
-            raise SystemExit(f"{preset} trains one direction alone; what is counted here is both.")
-    waiting = [job for job in jobs if key(job) not in done]
+        config = load_config(preset, settings=arguments.settings)
+        objective = OBJECTIVES.build(config.objective, "objective")
+        if len(objective.directions) < len(DIRECTIONS):
+            raise SystemExit(f"{preset} trains one direction only. Give presets that train both.")
+    waiting = [job for job in jobs if key(job) not in finished_keys]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.parallel) as pool:
         prepared = {name: prepare(TASKS[name], arguments.data, Path(folder) / name) for name in arguments.tasks}
-        runs = [pool.submit(keep, prepared[job["task"]], job, results) for job in waiting]
+        runs = [pool.submit(measure_and_record, prepared[job["task"]], job, results) for job in waiting]
         try:
             for finished in as_completed(runs):
                 finished.result()
@@ -195,39 +197,40 @@ def grid(arguments: argparse.Namespace, results: Path) -> None:
             raise
 
 
-def keep(data: Path, job: Row, results: Path) -> None:
-    """Measure one run and append its row, whatever becomes of the others."""
+def measure_and_record(data: Path, job: Row, results: Path) -> None:
+    """Measure one run and append its row."""
     row = measure(data, job)
-    with WRITING, results.open("a") as file:
+    with RESULTS_LOCK, results.open("a") as file:
         file.write(json.dumps(row) + "\n")
-    print(row["task"], row["preset"], *row["settings"], row["seed"], text(row), flush=True)
+    print(row["task"], row["preset"], *row["settings"], row["seed"], format_scores(row), flush=True)
 
 
 def measure(data: Path, job: Row) -> Row:
-    """Train and score one run in a folder that is thrown away."""
+    """Train and score one run in a temporary folder."""
     truth = "azimuth" if TASKS[job["task"]].kinds else "pairs"
     with tempfile.TemporaryDirectory() as folder:
-        run, scores = Path(folder) / "run", Path(folder) / "scores.json"
-        command("train", data / "train_a", data / "train_b", "--out", run, *options(job, data))
+        run, scores_file = Path(folder) / "run", Path(folder) / "scores.json"
+        run_command("train", data / "train_a", data / "train_b", "--out", run, *options(job, data))
         tests = f"--{truth}-a", data / "test_a", f"--{truth}-b", data / "test_b"
-        command("evaluate", run, *tests, "--json", scores)
+        run_command("evaluate", run, *tests, "--json", scores_file)
         description = json.loads((run / "config.json").read_text())
         steps = json.loads((run / "checkpoints" / (run / "last").read_text() / "progress.json").read_text())["step"]
-        result = json.loads(scores.read_text())
-        # Of the end of training: what evaluate says knows the true pairs.
+        result = json.loads(scores_file.read_text())
+        # The verdict at the end of training: the one that evaluate prints uses the true pairs.
         verdict = json.loads((run / "verdict.json").read_text())
-    ways = {way: result[way] | (result["azimuth"][way] if truth == "azimuth" else {}) for way in WAYS}
+    scores_by_direction = {direction: result[direction] for direction in DIRECTIONS}
     if truth == "azimuth":
-        for way in ways.values():
-            del way["inputs"], way["outputs"]
+        for direction, scores in scores_by_direction.items():
+            scores |= result["azimuth"][direction]
+            del scores["inputs"], scores["outputs"]
     provenance = {name: description[name] for name in ("versions", "machine", "git_revision")}
-    return {**job, "steps": steps, **ways, "verdict": verdict, **provenance}
+    return {**job, "steps": steps, **scores_by_direction, "verdict": verdict, **provenance}
 
 
 def options(job: Row, data: Path) -> Iterator[object]:
-    """A job as the flags of ``discogan train``."""
+    """Yield the flags of ``discogan train`` for a job."""
     if job["anchors"]:
-        # All of them are trained on: the test has pairs enough to check the relation.
+        # All anchors are used for training, because the test pairs check the relation.
         yield from ("--anchors", data / f"anchors-{job['anchors']}.csv", "--set", "anchors.held_out_share=0.0")
     yield from ("--preset", job["preset"], "--image-size", job["image_size"], "--seed", job["seed"])
     yield from ("--minutes", job["minutes"] * CORES)
@@ -236,15 +239,14 @@ def options(job: Row, data: Path) -> Iterator[object]:
         yield from ("--set", setting)
 
 
-def command(*words: object) -> None:
-    """One ``discogan`` command; its words are shown when it fails."""
-    # Two runs side by side with two threads each would wait for one another at every operation.
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "discogan", *map(str, words)], capture_output=True, text=True, env=alone
-    )
-    if done.returncode:
-        raise SystemExit(f"discogan {' '.join(map(str, words))}\n{done.stdout}{done.stderr}")
+def run_command(*words: object) -> None:
+    """Run one ``discogan`` command; stop with its words and output if it fails."""
+    command = [sys.executable, "-m", "discogan", *map(str, words)]
+    # Two runs at the same time with two threads each would block each other at every operation.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if process.returncode:
+        raise SystemExit(f"discogan {' '.join(map(str, words))}\n{process.stdout}{process.stderr}")
 
 
 def key(row: Row) -> tuple[Any, ...]:
@@ -262,58 +264,70 @@ def present_settings(row: Row) -> list[str]:
 
 
 def found(row: Row) -> bool:
-    """Whether a run passes its task's bar in both directions."""
+    """Return whether a run reaches its task's target in both directions."""
     task = TASKS[row["task"]]
     if task.kinds:
-        return all(row[way]["median_error"] <= task.bar for way in WAYS)
-    return all(row[way]["top_1"] >= task.bar if task.bar else beats_identity(row[way]) for way in WAYS)
+        return all(row[direction]["median_error"] <= task.target for direction in DIRECTIONS)
+    if task.target:
+        return all(row[direction]["top_1"] >= task.target for direction in DIRECTIONS)
+    return all(beats_identity(row[direction]) for direction in DIRECTIONS)
 
 
 def beats_identity(scores: Row) -> bool:
+    """Return whether the translations are nearer to their partners than the untranslated inputs."""
     better: bool = scores["top_1"] > scores["identity_top_1"]
     return better
 
 
-def table(rows: Iterable[Row]) -> str:
-    """Markdown: a line for each task and setting, with how many seeds pass the bar, the median, worst and best."""
+def make_table(rows: Iterable[Row]) -> str:
+    """Return a Markdown table: a line for each task and setting, with the seeds that found the relation and the scores.
+
+    A score is the median [lowest, highest] over seeds.
+    """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((list(TASKS).index(row["task"]), *key(row)[:-1], vectors(row)), []).append(row)
+        groups.setdefault((list(TASKS).index(row["task"]), *key(row)[:-1], describe_processor(row)), []).append(row)
     lines = [
         "| task | preset | px, minutes | processor | found | A to B | B to A | identity, A to B / B to A | steps |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (_, task, preset, _, anchors, size, minutes, machine), group in sorted(
-        groups.items(), key=lambda of: (of[0][0], int(of[0][4]))
-    ):
+    in_order = sorted(groups.items(), key=lambda item: (item[0][0], int(item[0][4])))
+    for (_, task, preset, _, anchors, size, minutes, processor), group in in_order:
         known = [f"{anchors} anchors"] if anchors != "0" else []
-        named = " ".join([preset, *present_settings(group[0]), *known])
+        setting = " ".join([preset, *present_settings(group[0]), *known])
         name = "median_error" if TASKS[task].kinds else "top_1"
-        columns = [spread([row[way][name] for row in group], name) for way in WAYS]
-        identity = " / ".join(digits(group[0][way][f"identity_{name}"], name) for way in WAYS)
+        columns = []
+        for direction in DIRECTIONS:
+            columns.append(format_range([row[direction][name] for row in group], name))
+        identity = " / ".join(format_score(group[0][direction][f"identity_{name}"], name) for direction in DIRECTIONS)
         steps = f"{statistics.median(row['steps'] for row in group):,.0f}"
         passed = f"{sum(map(found, group))} of {len(group)}"
-        cells = (task, named, f"{size}, {float(minutes):g}", machine, passed, *columns, identity, steps)
+        cells = (task, setting, f"{size}, {float(minutes):g}", processor, passed, *columns, identity, steps)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def vectors(row: Row) -> str:
-    """What the speed of a row's machine rests on: with bfloat16 the same time has twice the steps."""
+def describe_processor(row: Row) -> str:
+    """Return the vector instructions of a row's machine, on which its speed depends.
+
+    With bfloat16 a run completes about twice the steps in the same time.
+    """
     return str(row["machine"]["vectors"]) + (" bf16" if row["machine"]["bf16"] else "")
 
 
-def spread(values: list[float], name: str) -> str:
-    """Median [least, most]."""
-    return f"{digits(statistics.median(values), name)} [{digits(min(values), name)}, {digits(max(values), name)}]"
+def format_range(values: list[float], name: str) -> str:
+    """Return the median [lowest, highest]."""
+    median, lowest, highest = (format_score(function(values), name) for function in (statistics.median, min, max))
+    return f"{median} [{lowest}, {highest}]"
 
 
-def digits(value: float, name: str) -> str:
+def format_score(value: float, name: str) -> str:
+    """Return a median error in degrees, or a share."""
     return f"{value:.1f}°" if name == "median_error" else f"{value:.2f}"
 
 
-def headline(rows: Iterable[Row]) -> str:
-    """Markdown: a line for each preset, a column for each task, with medians and how many seeds pass."""
+def make_headline(rows: Iterable[Row]) -> str:
+    """Return a Markdown table: a line for each preset, a column for each task, with medians and successful seeds."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["task"], row["preset"]), []).append(row)
@@ -322,20 +336,21 @@ def headline(rows: Iterable[Row]) -> str:
     for task in tasks:
         first, name = groups[task, HEADLINE_PRESETS[0]][0], score_name(task)
         titles.append(f"{task}, {first['minutes']:g} min")
-        untranslated.append(" / ".join(digits(first[way][f"identity_{name}"], name) for way in WAYS))
+        identity = [format_score(first[direction][f"identity_{name}"], name) for direction in DIRECTIONS]
+        untranslated.append(" / ".join(identity))
     lines = [f"| | {' | '.join(titles)} |", "|---" * (len(tasks) + 1) + "|"]
     lines.append(f"| untranslated input | {' | '.join(untranslated)} |")
     for preset in HEADLINE_PRESETS:
-        cells = [headline_cell(groups.get((task, preset), []), score_name(task)) for task in tasks]
+        cells = [format_headline_cell(groups.get((task, preset), []), score_name(task)) for task in tasks]
         lines.append(f"| `{preset}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def headline_cell(group: list[Row], name: str) -> str:
-    """Median A to B / median B to A, then how many seeds pass; a dash if there are no rows."""
+def format_headline_cell(group: list[Row], name: str) -> str:
+    """Return median A to B / median B to A, then the number of successful seeds; a dash if there are no rows."""
     if not group:
         return "-"
-    medians = [digits(statistics.median(row[way][name] for row in group), name) for way in WAYS]
+    medians = [format_score(statistics.median(row[direction][name] for row in group), name) for direction in DIRECTIONS]
     return f"{' / '.join(medians)} ({sum(map(found, group))} of {len(group)})"
 
 
@@ -344,8 +359,11 @@ def score_name(task: str) -> str:
     return "median_error" if TASKS[task].kinds else "top_1"
 
 
-def correlation(rows: Iterable[Row]) -> str:
-    """Spearman's rank correlation of unsupervised score and true top-1, both directions' mean; then top-1 by label."""
+def make_correlation_table(rows: Iterable[Row]) -> str:
+    """Return Markdown tables: the rank correlation of the unsupervised score with true top-1, then top-1 by label.
+
+    The correlation is Spearman's; true top-1 is the mean of both directions.
+    """
     runs = [row for row in rows if not TASKS[row["task"]].kinds]
     lines = [
         "| data | runs | correlation of score and top-1 | runs with a reference run | "
@@ -362,7 +380,7 @@ def correlation(rows: Iterable[Row]) -> str:
 
 
 def label(row: Row) -> str:
-    """Return the verdict's label; older rows hold it as ``word``."""
+    """Return the verdict's label; older rows have it as ``word``."""
     verdict = row["verdict"]
     return str(verdict["label"] if "label" in verdict else verdict["word"])
 
@@ -370,7 +388,7 @@ def label(row: Row) -> str:
 def agreement(row: Row) -> Any:
     """Return the share of images on which the reference runs agree, or ``None`` without such runs.
 
-    Older rows hold it as ``accord.agreement``.
+    Older rows have it as ``accord.agreement``.
     """
     verdict = row["verdict"]
     if "accord" in verdict:
@@ -379,34 +397,35 @@ def agreement(row: Row) -> Any:
 
 
 def by_label(rows: list[Row]) -> Iterator[str]:
-    """Markdown: the true top-1 of the runs with each label. The verdict knows no true pair."""
+    """Yield the lines of a Markdown table: true top-1 of the runs with each label. Labels use no true pairs."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         groups.setdefault(label(row), []).append(true_top_1(row))
     yield from ("| label | runs | top-1, median [lowest, highest] |", "|---|---|---|")
-    for name, values in sorted(groups.items(), key=lambda of: -statistics.median(of[1])):
-        yield f"| {name} | {len(values)} | {spread(values, 'top_1')} |"
+    for name, values in sorted(groups.items(), key=lambda item: -statistics.median(item[1])):
+        yield f"| {name} | {len(values)} | {format_range(values, 'top_1')} |"
 
 
 def rank_with_truth(values: list[float], rows: list[Row]) -> str:
-    """Spearman's rank correlation of the values with the rows' true top-1; a dash where there are no ranks."""
+    """Return Spearman's rank correlation of values with the rows' true top-1; a dash for fewer than three values."""
     if len(set(values)) < 3:
         return "-"
     return f"{spearmanr(values, [true_top_1(row) for row in rows]).statistic:.2f}"
 
 
 def true_top_1(row: Row) -> float:
-    """The mean of both directions."""
-    return statistics.mean(row[way]["top_1"] for way in WAYS)
+    """Return top-1 on true pairs, the mean of both directions."""
+    return statistics.mean(row[direction]["top_1"] for direction in DIRECTIONS)
 
 
-def text(row: Row) -> str:
+def format_scores(row: Row) -> str:
+    """Return the score of each direction."""
     name = "median_error" if TASKS[row["task"]].kinds else "top_1"
-    return " / ".join(digits(row[way][name], name) for way in WAYS)
+    return " / ".join(format_score(row[direction][name], name) for direction in DIRECTIONS)
 
 
-TABLES = {"verdict": correlation}
-"""How a study's results are shown; the others are a table."""
+TABLES = {"verdict": make_correlation_table}
+"""The tables of a study, by default those of ``make_table``."""
 
 
 if __name__ == "__main__":

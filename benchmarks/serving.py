@@ -1,10 +1,11 @@
-"""Many requests at once against a served run: none lost or wrong, how long they wait, and what batching costs.
+"""Measure many concurrent requests to a served run: wrong responses, waiting times, and the cost of batching.
 
     python benchmarks/serving.py RUN IMAGES [--requests 500] [--repeats 3]
 
-Starts ``discogan serve`` in a process of its own, sends the images of a folder in turn, all at once, and compares each
-answer with ``Translator``. The throughput stands beside that of ``Translator.translate_files`` on the same images
-(decoding, translation, PNG), measured before and after on the same cores; medians over the repeats.
+Starts ``discogan serve`` as a process, sends all requests at the same time with the images of a folder in turn, and
+compares each response with the output of ``Translator``. The throughput is compared with that of
+``Translator.translate_files`` on the same images (decoding, translation, PNG), measured on the same cores. The results
+are medians over the repeats.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def measure(run: Path, images: Path, requests: int, repeats: int = 1) -> dict[str, float]:
-    """Counts, seconds and rates; ``share`` is the service's throughput over that of translating the files."""
+    """Return counts, seconds and rates; ``share`` is the throughput of the service over that of translating files."""
     files = image_files(images)
     files = [files[number % len(files)] for number in range(requests)]
     translator = discogan.load(run)
@@ -48,14 +49,15 @@ def measure(run: Path, images: Path, requests: int, repeats: int = 1) -> dict[st
     bodies = [file.read_bytes() for file in files]
     batch, service, waits, wrong = [], [], [], 0
     with Server(run) as port:
-        asyncio.run(send_all(port, bodies[:64]))  # Warm.
+        asyncio.run(send_all(port, bodies[:64]))  # Warm-up.
         for _ in range(repeats):
             batch.append(requests / translate_seconds(translator, bodies))
             started = time.perf_counter()
-            answers = asyncio.run(send_all(port, bodies))
+            responses = asyncio.run(send_all(port, bodies))
             service.append(requests / (time.perf_counter() - started))
-            waits += [seconds for _, seconds in answers]
-            wrong += sum(not right(answer, image) for (answer, _), image in zip(answers, expected, strict=True))
+            waits += [seconds for _, seconds in responses]
+            for (response, _), image in zip(responses, expected, strict=True):
+                wrong += not is_correct(response, image)
     return {
         "requests": requests * repeats,
         "lost_or_wrong": wrong,
@@ -63,12 +65,12 @@ def measure(run: Path, images: Path, requests: int, repeats: int = 1) -> dict[st
         "p99_seconds": float(np.percentile(waits, 99)),
         "images_per_second": statistics.median(service),
         "batch_images_per_second": statistics.median(batch),
-        "share": statistics.median(one / other for one, other in zip(service, batch, strict=True)),
+        "share": statistics.median(served / translated for served, translated in zip(service, batch, strict=True)),
     }
 
 
 class Server:
-    """``discogan serve`` on a free port, for as long as the block lasts."""
+    """Run ``discogan serve`` on a free port within a ``with`` block."""
 
     def __init__(self, run: Path) -> None:
         with socket.socket() as free:
@@ -93,7 +95,7 @@ class Server:
 
 
 def translate_seconds(translator: discogan.Translator, bodies: list[bytes]) -> float:
-    """How long ``discogan translate`` takes for the same files in the same number, without its start."""
+    """Return the seconds that ``discogan translate`` needs for the same images, without its start-up."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in"
         source.mkdir()
@@ -105,23 +107,23 @@ def translate_seconds(translator: discogan.Translator, bodies: list[bytes]) -> f
 
 
 async def send_all(port: int, bodies: list[bytes]) -> list[tuple[bytes, float]]:
-    """Every answer and how long it took; all are sent at once, each over its own connection."""
+    """Send all requests at the same time, each over its own connection; return the responses and their seconds."""
     return await asyncio.gather(*(send(port, body) for body in bodies))
 
 
 async def send(port: int, body: bytes) -> tuple[bytes, float]:
-    """One request, by hand: a client library would take the cores from the server."""
+    """Send one request over a plain socket, because a client library would use the cores that the server needs."""
     started = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD.format(len(body)).encode() + body)
-    answer = await reader.read()
+    response = await reader.read()
     writer.close()
-    return answer, time.perf_counter() - started
+    return response, time.perf_counter() - started
 
 
-def right(answer: bytes, expected: np.ndarray) -> bool:
-    """Whether an HTTP answer holds the image that the translator makes."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+def is_correct(response: bytes, expected: np.ndarray) -> bool:
+    """Return whether an HTTP response contains the image that the translator outputs."""
+    head, _, body = response.partition(b"\r\n\r\n")
     return b" 200 " in head.splitlines()[0] and np.array_equal(np.asarray(Image.open(io.BytesIO(body))), expected)
 
 

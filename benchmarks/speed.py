@@ -1,11 +1,11 @@
-"""How fast it is, beside a plain restatement and beside what the processor can do; all of it is a row in results.jsonl.
+"""Measure the speed relative to a plain implementation and to the peak of the processor; add a row to results.jsonl.
 
     make bench
     python benchmarks/speed.py [--only official modern ...] [--turns 7]
 
-Variants of one comparison take turns within one process, a few steps at a time, so that whatever else the machine does
-meets all of them; a ratio is the median over the turns. The peak is that of products of 2048x2048 matrices, measured in
-the same turns. FLOPs are PyTorch's own count of what our step runs (two for a multiplication with its addition).
+The variants of a comparison run in turns within one process, a few steps at a time, so that other load on the machine
+affects all of them. A ratio is the median over the turns. The peak is that of products of 2048x2048 matrices, measured
+in the same turns. FLOPs are PyTorch's own count for our step; a multiplication with its addition counts two.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RESULTS = Path(__file__).with_name("results.jsonl")
 Row = dict[str, Any]
 PLAIN = {"official": official_step, "modern": modern_step}
 CYCLE = {"official": 3, "modern": 4}
-"""Steps after which a schedule repeats."""
+"""Steps after which the schedule of an objective repeats."""
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def latest() -> dict[str, Row]:
-    """What was measured last of each part, by machine."""
+    """Return the latest measurement of each part, by machine."""
     rows: dict[str, Row] = {}
     for row in map(json.loads, RESULTS.read_text().splitlines()):
         machine = json.dumps(row["machine"])
@@ -78,7 +78,7 @@ def latest() -> dict[str, Row]:
 
 
 def training(preset: str, size: int, turns: int, settings: tuple[str, ...] = ()) -> Row:
-    """Plain float32, ours in float32 and, where the processor has it, in bfloat16, taking turns."""
+    """Measure plain float32, ours in float32, and ours in bfloat16 if the processor supports it, in turns."""
     config = load_config(preset, image_size=size, settings=settings)
     precisions = ["float32", *(["bf16"] if has_bf16(pick_device()) else [])]
     learners = {name: Learner(with_precision(preset, size, settings, name)) for name in precisions}
@@ -100,20 +100,20 @@ def training(preset: str, size: int, turns: int, settings: tuple[str, ...] = ())
 
 
 def summarise(seconds: dict[str, list[float]], row: Row, config: Config) -> Row:
-    """Images of each domain a second, ratios to plain, shares of the peak; medians over the turns."""
-    shown: Row = {}
+    """Return images of each domain per second, ratios to plain and shares of the peak, as medians over the turns."""
+    summary: Row = {}
     for name in [name for name in seconds if name.startswith(("plain", "ours"))]:
-        shown[f"{name}: images/s"] = round(config.training.batch_size / statistics.median(seconds[name]), 1)
+        summary[f"{name}: images/s"] = round(config.training.batch_size / statistics.median(seconds[name]), 1)
         if name.startswith("ours"):
             peak, work = seconds[f"matmul {name.removeprefix('ours ')}"], row["gflop_a_step"] / MATMUL_GFLOP
-            shares = [work * best / own for own, best in zip(seconds[name], peak, strict=True)]
-            shown[f"{name}: share of the matrix-product peak"] = round(statistics.median(shares), 3)
+            shares = [work * best / ours for ours, best in zip(seconds[name], peak, strict=True)]
+            summary[f"{name}: share of the matrix-product peak"] = round(statistics.median(shares), 3)
             if "plain float32" in seconds:
-                ratios = [plain / own for plain, own in zip(seconds["plain float32"], seconds[name], strict=True)]
-                shown[f"{name}: times plain"] = round(statistics.median(ratios), 2)
+                ratios = [plain / ours for plain, ours in zip(seconds["plain float32"], seconds[name], strict=True)]
+                summary[f"{name}: times plain"] = round(statistics.median(ratios), 2)
     for name in [name for name in seconds if name.startswith("matmul") and seconds[name]]:
-        shown[f"{name}, GFLOP/s"] = round(MATMUL_GFLOP / statistics.median(seconds[name]), 1)
-    return shown
+        summary[f"{name}, GFLOP/s"] = round(MATMUL_GFLOP / statistics.median(seconds[name]), 1)
+    return summary
 
 
 def with_precision(preset: str, size: int, settings: tuple[str, ...], precision: str) -> Config:
@@ -121,7 +121,7 @@ def with_precision(preset: str, size: int, settings: tuple[str, ...], precision:
 
 
 def images(config: Config, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of each domain, smooth enough to be learned from."""
+    """Return a random smooth batch of each domain."""
     generator = torch.Generator().manual_seed(seed)
     shape = (2, config.training.batch_size, 3, 8, 8)
     coarse = torch.rand(shape, generator=generator).flatten(0, 1)
@@ -131,10 +131,10 @@ def images(config: Config, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def loss_difference(preset: str, size: int, steps: int = 30) -> float:
-    """The largest relative difference of any loss over the first steps from the same weights, narrow and in float64.
+    """Return the largest relative difference of any loss over the first steps, for narrow networks in float64.
 
-    In float32 the two part after a few steps, as any two ways of rounding do: Adam's first steps have the sign of each
-    gradient, however small.
+    Both start from the same weights. In float32 they diverge after a few steps because of rounding: Adam's first steps
+    depend on the sign of each gradient, however small.
     """
     config = load_config(preset, image_size=size, settings=NARROW)
     learner, plain = Learner(config), PLAIN[preset](build(config).double(), config)
@@ -142,9 +142,9 @@ def loss_difference(preset: str, size: int, steps: int = 30) -> float:
     worst = 0.0
     for number in range(steps):
         batch = [real.double() for real in images(config, number)]
-        expected, told = plain(*batch, number), learner.step(*batch, number)
+        expected, terms = plain(*batch, number), learner.step(*batch, number)
         for name, value in expected.items():
-            worst = max(worst, abs(told[name].item() - value) / max(abs(value), 1e-12))
+            worst = max(worst, abs(terms[name].item() - value) / max(abs(value), 1e-12))
     return worst
 
 
@@ -152,7 +152,7 @@ NARROW = ("generator.width=8", "discriminator.width=8", "training.batch_size=4",
 
 
 def build(config: Config) -> TranslationModel:
-    """The networks that a learner of this configuration begins with, as PyTorch makes them."""
+    """Return the initial networks of a learner with this configuration, in PyTorch's default memory format."""
     return Learner(config).model.to(memory_format=torch.contiguous_format)
 
 
@@ -168,7 +168,7 @@ def count_gflop(call: Callable[[], Any]) -> float:
 
 
 class FlopCounter(TorchDispatchMode):
-    """PyTorch's formulas without its module tracker, which does not bear gradients of gradients."""
+    """Counts FLOPs by PyTorch's formulas, without its module tracker, which fails on gradients of gradients."""
 
     total = 0
 
@@ -179,15 +179,15 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
-SIDE = 2048
-MATMUL_GFLOP = 2 * SIDE**3 / 1e9
+MATRIX_SIDE = 2048
+MATMUL_GFLOP = 2 * MATRIX_SIDE**3 / 1e9
 
 
 def matmul_seconds(precision: str) -> float:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    one = torch.ones(SIDE, SIDE, dtype=kind)
-    one @ one
-    return min(timed(lambda: one @ one) for _ in range(4))
+    matrix = torch.ones(MATRIX_SIDE, MATRIX_SIDE, dtype=kind)
+    matrix @ matrix
+    return min(timed(lambda: matrix @ matrix) for _ in range(4))
 
 
 def timed(call: Callable[[], Any]) -> float:
@@ -197,32 +197,32 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def training_table(row: Row) -> list[str]:
-    """The lines of docs/performance.md for the training parts of a row."""
+    """Return the lines of docs/performance.md for the training parts of a row."""
     lines = []
     for part in [part for part in row if isinstance(row[part], dict) and "gflop_a_step" in row[part]]:
         preset, _, size = part.partition(" ")
-        own = row[part]
-        cells = [f"`{preset}`, {size.removesuffix(' px') or 64}, {own['batch_size']}"]
-        cells.append(cell(own, "plain float32: images/s"))
+        values = row[part]
+        cells = [f"`{preset}`, {size.removesuffix(' px') or 64}, {values['batch_size']}"]
+        cells.append(format_cell(values, "plain float32: images/s"))
         for precision in ("float32", "bf16"):
-            told = ("images/s", "times plain", "share of the matrix-product peak")
-            cells += [cell(own, f"ours {precision}: {figure}") for figure in told]
+            for name in ("images/s", "times plain", "share of the matrix-product peak"):
+                cells.append(format_cell(values, f"ours {precision}: {name}"))
         lines.append(f"| {' | '.join(cells)} | |")
     return lines
 
 
-def cell(figures: Row, name: str) -> str:
-    """A figure, or what stands for one that was not or could not be measured."""
-    if name not in figures:
+def format_cell(values: Row, name: str) -> str:
+    """Return a value as text, or a dash if it was not measured."""
+    if name not in values:
         return "-"
-    return f"{figures[name]:.1f}" if name.endswith("images/s") else f"{figures[name]:.2f}"
+    return f"{values[name]:.1f}" if name.endswith("images/s") else f"{values[name]:.2f}"
 
 
 # Everything else ----------------------------------------------------------------------------------
 
 
 def translation(turns: int) -> Row:
-    """A folder against the network alone at its best batch size, and one image through ``Translator``."""
+    """Measure a folder, the network alone at several batch sizes, and one image with ``Translator``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_jpegs(folder / "a", 1000, 64)
@@ -254,7 +254,7 @@ def translation(turns: int) -> Row:
 
 
 def preparation(turns: int) -> Row:
-    """JPEGs of 256 pixels into a store: images a second, and the share of the cores' time that was used."""
+    """Measure decoding JPEGs of 256 pixels into a store: images per second, and the share of the cores' time used."""
     count = 100_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -272,7 +272,7 @@ def preparation(turns: int) -> Row:
 
 
 def startup(turns: int) -> Row:
-    """Seconds from a cold start of the interpreter: the help, and one image translated."""
+    """Measure the seconds of two commands from the start of the interpreter: the help, and translating one image."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_jpegs(folder / "a", 8, 64)
@@ -287,10 +287,10 @@ def startup(turns: int) -> Row:
 
 
 def many_images(turns: int) -> Row:
-    """Steps of ``modern`` at 64 px on stores of a thousand and of a million images, in turns; resident memory after."""
+    """Measure steps of ``modern`` at 64 px on stores of a thousand and a million images, in turns, and the memory."""
     with tempfile.TemporaryDirectory() as name:
         learner = Learner(load_config("modern", image_size=64))
-        loops = {count: loop(learner, Path(name), count) for count in (1_000, 1_000_000)}
+        loops = {count: Loop(learner, Path(name), count) for count in (1_000, 1_000_000)}
         for step in loops.values():
             step()
         seconds: dict[int, list[float]] = {count: [] for count in loops}
@@ -300,7 +300,7 @@ def many_images(turns: int) -> Row:
                 seconds[count].append(timed(step))
                 waiting.append(step.data_seconds / seconds[count][-1])  # type: ignore[attr-defined]
     ratios = [many / few for few, many in zip(*seconds.values(), strict=True)]
-    # Not getrusage: its greatest size is inherited from the process that started this one.
+    # Not getrusage, because its maximum is inherited from the parent process.
     status = Path("/proc/self/status").read_text() if Path("/proc/self/status").exists() else ""
     sizes = {line.partition(":")[0]: int(line.split()[1]) / 1e6 for line in status.splitlines() if "kB" in line}
     return {
@@ -311,11 +311,11 @@ def many_images(turns: int) -> Row:
     }
 
 
-class loop:  # noqa: N801 - called like a function, and remembers how long it waited
-    """Four training steps on a mapped store of so many images (sparse: it takes no room on disk)."""
+class Loop:
+    """Four training steps on a mapped store of ``count`` images, a sparse file. Records the seconds spent on data."""
 
     def __init__(self, learner: Learner, folder: Path, count: int) -> None:
-        files = [folder / f"{count}-{side}.npy" for side in "ab"]
+        files = [folder / f"{count}-{domain}.npy" for domain in ("a", "b")]
         for file in files:
             np.lib.format.open_memmap(file, "w+", np.uint8, (count, 64, 64, 3))
         stores = [expect_random_access(np.load(file, mmap_mode="r")) for file in files]
@@ -336,14 +336,14 @@ class loop:  # noqa: N801 - called like a function, and remembers how long it wa
 
 
 def in_a_fresh_process(part: Callable[[int], Row], turns: int) -> Row:
-    """A part whose memory is measured: nothing of the others' is in it."""
+    """Run a measurement in a new process, so that its memory is counted separately."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(part, turns).result()
 
 
 @contextmanager
 def cores_busy() -> Iterator[list[float]]:
-    """The share of all cores' time that this process and its children used."""
+    """Measure the share of all cores' time that this process and its children use."""
 
     def used() -> float:
         return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -355,7 +355,7 @@ def cores_busy() -> Iterator[list[float]]:
 
 
 def write_jpegs(folder: Path, count: int, side: int) -> None:
-    """Noisy gradients, of which a few hundred are different."""
+    """Write noisy colour gradients; at most 200 of them are different."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     bodies = []
@@ -365,12 +365,12 @@ def write_jpegs(folder: Path, count: int, side: int) -> None:
         bodies.append((folder / "one.jpg").read_bytes())
     (folder / "one.jpg").unlink()
     for number in range(count):
-        # The number behind the image makes the file's content its own.
+        # The number after the image data makes the content of each file unique.
         (folder / f"{number:05}.jpg").write_bytes(bodies[number % len(bodies)] + str(number).encode())
 
 
 def short_run(folder: Path) -> Path:
-    """A run of ``modern`` at 64 pixels after one step: its networks are as quick as trained ones."""
+    """Train ``modern`` at 64 pixels for one step, and return the run; its networks are as fast as trained ones."""
     write_jpegs(folder / "b", 8, 64)
     discogan.train(folder / "a", folder / "b", out=folder / "run", image_size=64, steps=1)
     return folder / "run"

@@ -1,4 +1,4 @@
-"""The tasks of discovery.py: a set, a size, a time and the bar; and the folders they train and test on."""
+"""The tasks of discovery.py: a data set, a size, a time, a target score, and the folders for training and test."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,37 +13,36 @@ from discogan.experiments.azimuth import Azimuth
 
 @dataclass(frozen=True)
 class Task:
-    """A set, the size and time it is given, and the bar that a run must pass in both directions."""
+    """A data set, an image size, a time, and the score that a run must reach in both directions."""
 
     data: str
     image_size: int
     minutes: float
-    """Of two cores."""
+    """Training time on two cores."""
     kinds: tuple[str, str] | None = None
-    """What is rendered, where azimuths are the truth; else test pairs are."""
-    bar: float | None = None
-    """Top-1 to reach; None is the identity's. With kinds, degrees of median error to stay below."""
-
+    """The rendered kinds of A and B, scored by azimuth; ``None`` for data that are scored by test pairs."""
+    target: float | None = None
+    """Top-1 to reach; ``None`` is that of the identity. With kinds, the highest median error in degrees."""
     reserve: int = 0
-    """Test pairs that are kept from the test, to be given as anchors."""
+    """Test pairs that are used as anchors instead."""
 
 
 TASKS = {
-    "hands": Task("hands_edges_photo", 64, 4, bar=0.8),
+    "hands": Task("hands_edges_photo", 64, 4, target=0.8),
     "emoji": Task("emoji_fluent_lineart_color", 64, 4),
     "icons": Task("icons_phosphor_outline_fill", 64, 4),
     "car2car": Task("rot_cars_chairs", 32, 0.5, ("car", "car"), 15.0),
     "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
-    "hands_anchors": Task("hands_edges_photo", 32, 1, bar=0.8, reserve=64),
+    "hands_anchors": Task("hands_edges_photo", 32, 1, target=0.8, reserve=64),
     "chair2car_anchors": Task("rot_cars_chairs", 32, 1, ("chair", "car"), 15.0, reserve=64),
-    "hands_small": Task("hands_edges_photo", 32, 1, bar=0.8),
+    "hands_small": Task("hands_edges_photo", 32, 1, target=0.8),
     "icons_small": Task("icons_phosphor_outline_fill", 32, 1),
     "emoji_small": Task("emoji_fluent_lineart_color", 32, 1),
 }
 
 
 def prepare(task: Task, data: Path, folder: Path) -> Path:
-    """The folder with train_a, train_b, test_a and test_b; of renders the paper's azimuths alone."""
+    """Return a folder with train_a, train_b, test_a and test_b; of renders it has the paper's azimuths only."""
     if task.kinds is None and not task.reserve:
         return data / task.data
     folder.mkdir()
@@ -51,40 +50,44 @@ def prepare(task: Task, data: Path, folder: Path) -> Path:
         return reserve_pairs(task, data / task.data, folder)
     Azimuth(*task.kinds).prepare(folder, data / task.data, task.image_size)
     if task.reserve:
-        sides = [labelled_images(folder / part) for part in ("train_a", "train_b")]
-        write_anchors(folder, pairs_of_azimuth(*sides, task.reserve))
+        labelled_a, labelled_b = labelled_images(folder / "train_a"), labelled_images(folder / "train_b")
+        write_anchors(folder, pair_by_azimuth(labelled_a, labelled_b, task.reserve))
     return folder
 
 
 def reserve_pairs(task: Task, data: Path, folder: Path) -> Path:
-    """The set with some test pairs, evenly spread, taken out of the test to be anchors."""
+    """Link the data set into a folder, with some evenly spaced test pairs moved from the test to the anchors."""
     tests = list(zip(*pair_records(data / "test_a", data / "test_b"), strict=True))
-    taken = {place * len(tests) // task.reserve for place in range(task.reserve)}
+    # Not ``evenly_spaced``: another selection would not match the recorded rows.
+    reserved = {index * len(tests) // task.reserve for index in range(task.reserve)}
     for part in ("train_a", "train_b"):
         (folder / part).symlink_to(data.resolve() / part)
     for part in ("test_a", "test_b"):
         (folder / part).mkdir()
-    for place, pair in enumerate(tests):
-        if place not in taken:
-            for part, record in zip(("test_a", "test_b"), pair, strict=True):
-                (folder / part / record.path.name).symlink_to(record.path.resolve())
-    write_anchors(folder, [tests[place] for place in sorted(taken)])
+    for index, (record_a, record_b) in enumerate(tests):
+        if index not in reserved:
+            (folder / "test_a" / record_a.path.name).symlink_to(record_a.path.resolve())
+            (folder / "test_b" / record_b.path.name).symlink_to(record_b.path.resolve())
+    write_anchors(folder, [tests[index] for index in sorted(reserved)])
     return folder
 
 
-def pairs_of_azimuth(a: list[Labelled], b: list[Labelled], count: int) -> list[tuple[Record, Record]]:
-    """Training images of A with some of B at the same azimuth: what a user who looks at both would write down."""
+def pair_by_azimuth(a: list[Labelled], b: list[Labelled], count: int) -> list[tuple[Record, Record]]:
+    """Pair ``count`` random training images of A with random ones of B at the same azimuth, as a user would."""
     rng = np.random.default_rng(0)
-    chosen = [a[place] for place in rng.permutation(len(a))[:count]]
-    same = [[other for other in b if other.azimuth % 360 == image.azimuth % 360] for image in chosen]
-    return [
-        (image.record, others[rng.integers(len(others))].record) for image, others in zip(chosen, same, strict=True)
-    ]
+    pairs = []
+    for index in rng.permutation(len(a))[:count]:
+        azimuth = a[index].azimuth % 360
+        partners = [image for image in b if image.azimuth % 360 == azimuth]
+        pairs.append((a[index].record, partners[rng.integers(len(partners))].record))
+    return pairs
 
 
 def write_anchors(folder: Path, pairs: list[tuple[Record, Record]]) -> None:
-    """anchors-N.csv with the first N of the pairs, drawn in random order."""
+    """Write anchors-N.csv for each N, with the first N pairs of a random order."""
     order = np.random.default_rng(1).permutation(len(pairs))
     for count in range(1, len(pairs) + 1):
-        rows = [f"{pairs[place][0].path.resolve()},{pairs[place][1].path.resolve()}" for place in order[:count]]
+        rows = []
+        for record_a, record_b in (pairs[index] for index in order[:count]):
+            rows.append(f"{record_a.path.resolve()},{record_b.path.resolve()}")
         (folder / f"anchors-{count}.csv").write_text("\n".join(["path_a,path_b", *rows]) + "\n")

@@ -97,7 +97,7 @@ def own_state(threads: int = 0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise ``MemoryError`` if an allocator reports, in its own way, that memory is used up."""
+    """Raise ``MemoryError`` if an allocator reports that memory is used up."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -199,13 +199,13 @@ def test_every_required_study_is_recorded():
 def test_the_tables_of_a_study_are_those_of_its_recorded_runs(file):
     rows = read_records(file)
     assert all(row["git_revision"] and row["versions"]["torch"] for row in rows)
-    shown = discovery.TABLES.get(file.stem, discovery.table)(rows)
+    shown = discovery.TABLES.get(file.stem, discovery.make_table)(rows)
     assert marked_blocks(f"study {file.stem}") == [shown]
 
 
 def test_the_headline_table_is_that_of_the_recorded_runs():
     rows = read_records(ROOT / "docs" / "results" / "discovery.jsonl")
-    assert marked_blocks("headline discovery") == [discovery.headline(rows)]
+    assert marked_blocks("headline discovery") == [discovery.make_headline(rows)]
 
 
 def marked_blocks(mark):

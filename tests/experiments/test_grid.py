@@ -41,8 +41,8 @@ class Fake(Experiment):
             raise OSError("disk full")
         (Path(self.counter) / f"{job.name}-{len(list(Path(self.counter).iterdir()))}").touch()
         score = {"score": job.seed / 10 + (job.objective == "modern") / 2, "error": 10.0 * job.seed}
-        ways = ["a_to_b"] if job.objective == "gan" else ["a_to_b", "b_to_a"]
-        return {**dict.fromkeys(ways, score), "directions": ways, "steps": 100}
+        directions = ["a_to_b"] if job.objective == "gan" else ["a_to_b", "b_to_a"]
+        return {**dict.fromkeys(directions, score), "directions": directions, "steps": 100}
 
     def found(self, row):
         return row["a_to_b"]["score"] > 0.55
