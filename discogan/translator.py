@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any, Protocol, overload
 
 import numpy as np
+import torch
 from PIL import Image
 
 from discogan.checkpoints import load_model
@@ -172,7 +173,7 @@ class Translator:
         batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         results: list[FileResult] = []
         # Each core reads, translates and writes its own batch: sharing a batch would cost waiting time.
-        cores = os.cpu_count() or 1
+        cores = torch.get_num_threads()
         workers = min(cores, len(batches))
         with own_state(threads=cores // workers), ThreadPoolExecutor(workers) as pool:
             translate = partial(

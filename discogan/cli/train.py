@@ -87,7 +87,6 @@ def train(
     resume: Path | None = None,
     new: NewRunOptions | None = None,
     session: SessionOptions | None = None,
-    imports: Annotated[list[Path] | None, Parameter(name="--import", negative="")] = None,
     json_file: JsonFile = None,
 ) -> int:
     """Train a translator between two folders of unpaired images, or resume a run.
@@ -106,15 +105,8 @@ def train(
         The new run folder.
     resume
         The run folder to resume. --set changes its training options; --set source.a=DIR says where its images are now.
-    imports
-        A Python file with your own objectives, networks, sources, metrics or trackers. May be repeated.
     """
     print_json_alone(json_file)
-    if imports:
-        from discogan.registry import import_file
-
-        for file in imports:
-            import_file(file)
     new_options = (new or NewRunOptions()).given()
     session_options = (session or SessionOptions()).given()
     if resume is None:

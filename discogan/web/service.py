@@ -44,7 +44,7 @@ class Service:
             limits.max_waiting,
             limits.max_batch,
             self.meters.batch_size.observe,
-            workers=1 if accelerated else os.cpu_count() or 1,
+            workers=1 if accelerated else torch.get_num_threads(),
             on_thread=None if accelerated else lambda: torch.set_num_threads(1),
         )
         self._upload_memory = UploadMemory(limits.max_held)

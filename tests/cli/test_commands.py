@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from discogan.cli import main
 from discogan.run_folder import RunFolder
@@ -191,6 +193,25 @@ def test_translate_needs_an_input_and_a_direction(small_run, domains, tmp_path, 
             main(["translate", str(small_run), *map(str, words), "--out", str(tmp_path / "o")])
         assert end.value.code == 2
         assert message in capsys.readouterr().err.replace("\n", "")
+
+
+def test_translate_uses_the_threads_given(small_run, domains, tmp_path, monkeypatch):
+    workers = []
+
+    class RecordingPool(ThreadPoolExecutor):
+        def __init__(self, max_workers):
+            workers.append(max_workers)
+            super().__init__(max_workers)
+
+    monkeypatch.setattr("discogan.translator.ThreadPoolExecutor", RecordingPool)
+    words = ["translate", small_run, domains[0], "--direction", "a_to_b", "--out", tmp_path, "--batch-size", "4"]
+    threads_before = torch.get_num_threads()
+    for threads in (1, 3):
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, words), "--threads", str(threads)])
+        assert end.value.code == 0
+    assert workers == [1, 3]
+    assert torch.get_num_threads() == threads_before
 
 
 def test_a_broken_input_is_named(small_run, tmp_path):

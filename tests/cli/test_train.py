@@ -1,8 +1,6 @@
 """What ``discogan train`` prints during training and at its end, and how it reads its flags."""
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -136,34 +134,3 @@ def test_an_unknown_tracker_is_explained(domains, tmp_path, capsys):
     assert end.value.code == 2
     assert "tensorboard" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-
-
-OWN_OBJECTIVE = '''
-from dataclasses import dataclass
-
-import discogan
-from discogan.objectives.gan import GAN
-
-
-@discogan.register.objective("{name}")
-@dataclass(frozen=True)
-class Mine(GAN):
-    """My objective."""
-'''
-
-
-def test_an_imported_file_registers_an_objective_and_is_recorded(domains, tmp_path):
-    file, run = tmp_path / "my_objective.py", tmp_path / "run"
-    file.write_text(OWN_OBJECTIVE.format(name="mine"))
-    imports = ("--import", file, "--set", "objective.name=mine")
-    discogan("train", *domains, "--out", run, "--image-size", 32, "--steps", 1, *imports, *FLAGS)
-    assert '"imports": [' in (run / "config.json").read_text()
-    assert "mine" in discogan("info", run).stdout
-    assert "Trained 2 steps" in discogan("train", "--resume", run, "--steps", 2).stdout
-
-
-def test_a_file_that_cannot_be_imported_is_explained(tmp_path):
-    command = [sys.executable, "-m", "discogan", "train", "A", "B", "--out", str(tmp_path / "run"), "--import", "x.py"]
-    finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert finished.returncode == 2
-    assert "There is no file x.py to import" in finished.stderr
