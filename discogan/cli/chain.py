@@ -23,7 +23,7 @@ def chain(
 
     The steps may go back and forth with one run (A to B to A), or pass one run's output to another.
 
-    Example: discogan chain photos/ runs/first:a_to_b runs/first:b_to_a --out chain.png
+    Example: discogan chain new-sketches/ runs/one:a_to_b runs/one:b_to_a --out chain.png
 
     Parameters
     ----------

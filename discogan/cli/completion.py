@@ -7,6 +7,8 @@ from typing import Literal
 def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """Print a script that completes commands and flags: eval "$(discogan completion bash)".
 
+    Example: discogan completion bash
+
     Parameters
     ----------
     shell

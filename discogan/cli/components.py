@@ -4,7 +4,10 @@ from discogan.cli.console import print_table
 
 
 def list_components() -> None:
-    """Show what you can choose: presets, and every objective, network, source, metric, tracker and export format."""
+    """Show what you can choose: presets, and every objective, network, source, metric, tracker and export format.
+
+    Example: discogan list
+    """
     from discogan import listing
     from discogan.config import preset_names, read_preset
     from discogan.registry import REGISTRIES

@@ -1,9 +1,8 @@
 """``discogan data render``."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from discogan.cli.console import progress_bar, say
 
@@ -17,7 +16,7 @@ def render(
     out: Path,
     count: int = 100,
     azimuths: str = "front",
-    elevations: Annotated[tuple[float, float], Parameter(negative="")] = (5.0, 25.0),
+    elevations: tuple[float, float] = (5.0, 25.0),
     image_size: int = 64,
     first: int = 0,
     seed: int = 0,

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discogan.cli.console import print_scores, print_verdict, say
+from discogan.cli.console import print_evaluation, say
 from discogan.cli.parameters import Device, Threads
 from discogan.directions import LABELS, source_domain, target_domain
 
@@ -44,10 +44,8 @@ def demo(
     threads
         CPU threads; 0 uses one per core. If other processes are using the CPU, 1 is often several times faster.
     """
-    from discogan import evaluation
+    from discogan import api
     from discogan.devices import own_state
-    from discogan.files import write_json
-    from discogan.report import write_report
     from discogan.run_folder import RunFolder
 
     run, data, sheet = RunFolder(out / "run"), out / "data", out / "contact-sheet.png"
@@ -63,11 +61,8 @@ def demo(
         say(f"Stopped at step {outcome.step:,} and saved a checkpoint. The same command continues.")
         return 128 + outcome.signal
     with own_state(threads):
-        scores = evaluation.evaluate(run.path, data / "test_a", data / "test_b", device=device)
-        print_scores(scores)
-        print_verdict(scores["verdict"])
-        write_json(run.evaluation, scores)
-        write_report(run.path)
+        scores = api.evaluate(run.path, data / "test_a", data / "test_b", device=device)
+        print_evaluation(scores)
         write_contact_sheet(run.path, data, scores, sheet, device)
     say(f"See {sheet} and {run.report}")
     say("With your own folders: discogan train A B --out RUN")

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from discogan.cli.console import print_evaluation, print_json_alone, say, write_result
-from discogan.cli.parameters import Device, JsonFile, RunPath
+from discogan.cli.parameters import Device, JsonFile, RunPath, Threads
 
 EVIDENCE_LABELS = {"pairs": "true pairs", "azimuth": "azimuths", "against": "other runs"}
 
@@ -21,18 +21,19 @@ def evaluate(
     pairs_b: Path | None = None,
     azimuth_a: Path | None = None,
     azimuth_b: Path | None = None,
-    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
-    against: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
-    imports: Annotated[list[Path] | None, Parameter(name="--import", negative="")] = None,
+    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    against: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     inception: Path | None = None,
     json_file: JsonFile = None,
     device: Device = "auto",
-    threads: int = 0,
+    threads: Threads = 0,
 ) -> None:
     """Score a run on true pairs if you have them, and without pairs, and give a verdict.
 
     Evidence of earlier evaluations of the same checkpoint still counts. The report is written again.
+
+    Example: discogan evaluate runs/one --pairs-a test/sketches --pairs-b test/photos
 
     Parameters
     ----------
@@ -51,37 +52,28 @@ def evaluate(
         METRIC.OPTION=VALUE, such as fid.weights=FILE. May be repeated.
     against
         Runs on the same folders with other seeds, to see whether they find the same relation.
-    imports
-        A Python file with metrics of your own. May be repeated.
     inception
         Inception's weights for fid and kid, if they are not in PyTorch's hub cache.
-    threads
-        CPU threads; 0 uses one per core.
     """
-    import torch
-
     from discogan import api
+    from discogan.devices import own_state
     from discogan.evaluation import is_writable_run
-    from discogan.registry import import_file
     from discogan.run_folder import RunFolder
 
     print_json_alone(json_file)
-    if threads:
-        torch.set_num_threads(threads)
-    for file in imports or ():
-        import_file(file)
-    scores = api.evaluate(
-        run,
-        pairs_a,
-        pairs_b,
-        azimuth_a=azimuth_a,
-        azimuth_b=azimuth_b,
-        metrics=metrics or (),
-        settings=settings or (),
-        against=against or (),
-        inception_weights=inception,
-        device=device,
-    )
+    with own_state(threads):
+        scores = api.evaluate(
+            run,
+            pairs_a,
+            pairs_b,
+            azimuth_a=azimuth_a,
+            azimuth_b=azimuth_b,
+            metrics=metrics or (),
+            settings=settings or (),
+            against=against or (),
+            inception_weights=inception,
+            device=device,
+        )
     given: dict[str, Sequence[Path | None]] = {
         "pairs": [pairs_a, pairs_b],
         "azimuth": [azimuth_a, azimuth_b],

@@ -21,6 +21,8 @@ def export(
 ) -> None:
     """Write one direction as a file that runs without this package, and compare it with PyTorch on real images.
 
+    Example: discogan export runs/one --direction a_to_b --out model.onnx
+
     Parameters
     ----------
     out

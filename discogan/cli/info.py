@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def info(run: RunFolderPath, *, json_file: JsonFile = None) -> None:
-    """Show a run's settings, images, progress and verdict."""
+    """Show a run's settings, images, progress and verdict.
+
+    Example: discogan info runs/one
+    """
     from discogan.run_folder import read_summary
 
     print_json_alone(json_file)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from discogan.cli.console import print_json_alone, say, write_result
 from discogan.cli.parameters import Device, JsonFile, RunPath, Threads
@@ -23,7 +20,7 @@ def match(
     *,
     out: Path,
     count: int | None = None,
-    one_to_one: Annotated[bool, Parameter(negative="")] = False,
+    one_to_one: bool = False,
     sheet: Path | None = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -31,7 +28,7 @@ def match(
 ) -> None:
     """Find the likely counterparts in folder B of each image in folder A, by the translations of a run.
 
-    Example: discogan match runs/first photos/ sketches/ --out matches.csv
+    Example: discogan match runs/one sketches/ photos/ --out matches.csv
 
     Parameters
     ----------

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from discogan.cli.console import say
 from discogan.cli.parameters import RunFolderPath
@@ -17,16 +14,16 @@ def push(
     name: str | None = None,
     *,
     folder: Path | None = None,
-    private: Annotated[bool, Parameter(negative="")] = False,
+    private: bool = False,
     licence: str = "",
-    samples: Annotated[bool, Parameter(negative="")] = False,
+    samples: bool = False,
 ) -> None:
     """Share a run on the Hugging Face Hub, or write the same files into a folder.
 
     It shares the weights, the scores, the settings without paths of this machine, and a model card.
     discogan.load("user/name") loads the shared run.
 
-    Example: discogan push runs/first user/photos-to-sketches --licence mit
+    Example: discogan push runs/one user/sketches-to-photos --private
 
     Parameters
     ----------

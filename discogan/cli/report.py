@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from discogan.cli.console import print_json_alone, say, write_result
-from discogan.cli.parameters import JsonFile, RunFolderPath
-
-Imports = Annotated[
-    list[Path] | None,
-    Parameter(name="--import", negative="", help="A Python file with components of your own. May be repeated."),
-]
+from discogan.cli.parameters import Device, JsonFile, RunFolderPath, Threads
 
 
-def report(run: RunFolderPath, *, imports: Imports = None) -> None:
-    """Write a run's report.html again, also during training. The page needs no network."""
+def report(run: RunFolderPath, *, device: Device = "cpu", threads: Threads = 0) -> None:
+    """Write a run's report.html again, also during training. The page needs no network.
+
+    Example: discogan report runs/one
+    """
+    from discogan.devices import own_state
     from discogan.report import write_report
 
-    _import_files(imports)
-    say(f"Open {write_report(run)}")
+    with own_state(threads):
+        page = write_report(run, device)
+    say(f"Open {page}")
 
 
-def compare(*runs: Path, out: Path = Path("compare.html"), json_file: JsonFile = None, imports: Imports = None) -> None:
+def compare(
+    *runs: Path,
+    out: Path = Path("compare.html"),
+    json_file: JsonFile = None,
+    device: Device = "cpu",
+    threads: Threads = 0,
+) -> None:
     """Write one page about several runs: verdicts, scores, settings that differ, translations of the same images.
+
+    Example: discogan compare runs/one runs/two --out compare.html
 
     Parameters
     ----------
@@ -34,17 +39,11 @@ def compare(*runs: Path, out: Path = Path("compare.html"), json_file: JsonFile =
     out
         The page to write.
     """
+    from discogan.devices import own_state
     from discogan.report import comparison, write_comparison
 
     print_json_alone(json_file)
-    _import_files(imports)
-    page = write_comparison(runs, out)
+    with own_state(threads):
+        page = write_comparison(runs, out, device)
     say(f"Open {page}")
     write_result(json_file, comparison(runs))
-
-
-def _import_files(files: list[Path] | None) -> None:
-    from discogan.registry import import_file
-
-    for file in files or ():
-        import_file(file)

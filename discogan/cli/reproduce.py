@@ -18,7 +18,7 @@ from discogan.errors import ConfigError
 class GridOptions:
     """Which runs an experiment has, and how they share the machine."""
 
-    objectives: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    objectives: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None
     """Objectives to compare (default: all of the experiment)."""
     seeds: int = 5
     """Number of seeds of each objective, from 0 on."""
@@ -35,7 +35,7 @@ class GridOptions:
     threads: int = 0
     """CPU threads of each run; 0 divides the cores among the runs."""
     settings: Settings = None
-    keep_runs: Annotated[bool, Parameter(negative="")] = False
+    keep_runs: bool = False
     """Keep the run folders in OUT/runs, which are otherwise deleted after they are scored."""
 
     def given(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def reproduce(
     *,
     out: Path | None = None,
     grid: GridOptions | None = None,
-    list_all: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    list_all: Annotated[bool, Parameter(name="--list")] = False,
 ) -> None:
     """Run an experiment of the paper: train a grid of objectives and seeds, then write its table, figures and sheets.
 

@@ -29,7 +29,7 @@ def serve(
 ) -> None:
     """Serve runs over HTTP, with a page to try them. Uploads stay in memory and are not kept.
 
-    Example: discogan serve runs/first --port 8000
+    Example: discogan serve runs/one --port 8000
 
     Parameters
     ----------

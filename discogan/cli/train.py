@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from discogan.cli.console import print_json_alone, say, write_result
+from discogan.cli.console import print_json_alone, print_verdict, say, write_result
 from discogan.cli.parameters import Device, JsonFile, Settings, Threads
 from discogan.errors import ConfigError
-from discogan.labels import verdict_name
 
 if TYPE_CHECKING:
     from discogan.training import Outcome
-    from discogan.verdict import Verdict
 
 
 @Parameter(name="*")
@@ -93,7 +91,7 @@ def train(
 
     Ctrl-C saves a checkpoint and stops. --resume continues from there with the same result as without the stop.
 
-    Example: discogan train photos/ sketches/ --out runs/first --minutes 6
+    Example: discogan train sketches/ photos/ --out runs/one --minutes 6
 
     Parameters
     ----------
@@ -166,20 +164,11 @@ def print_outcome(outcome: Outcome) -> int:
     if outcome.ended == "stalled":
         say("Training stopped before its budget was used, because it made no more progress.")
     if outcome.verdict is not None:
-        _print_verdict(outcome.verdict)
+        print_verdict(outcome.verdict.to_dict())
     say(f"Report:    {run / 'report.html'}")
     say(f"Translate: discogan translate {run} INPUT --direction a_to_b --out DIR")
     say(f"Score:     discogan evaluate {run} --pairs-a DIR --pairs-b DIR")
     return 0
-
-
-def _print_verdict(verdict: Verdict) -> None:
-    say(f"Verdict:   {verdict_name(verdict.to_dict())}, score {verdict.score:.2f} of 1.")
-    say(f"           {verdict.reason}")
-    if verdict.anchors_found is None:
-        return
-    shares = ", ".join(f"{direction} {share:.0%}" for direction, share in verdict.anchors_found.items())
-    say(f"Anchors:   correct partner found for these shares of {verdict.held_out_anchors} held-out anchors: {shares}.")
 
 
 def losses_line(record: dict[str, Any]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from discogan.cli.console import errors, progress_bar, say
 from discogan.cli.parameters import Device, DirectionFlag, RunPath, Threads
@@ -22,15 +20,15 @@ def translate(
     *,
     direction: DirectionFlag | None = None,
     out: Path,
-    round_trip: Annotated[bool, Parameter(negative="")] = False,
-    original_size: Annotated[bool, Parameter(negative="")] = False,
+    round_trip: bool = False,
+    original_size: bool = False,
     batch_size: int = 32,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
     """Translate an image, a folder (subfolders included) or a glob into PNG files.
 
-    Example: discogan translate runs/first photos/ --direction a_to_b --out translated/
+    Example: discogan translate runs/one new-sketches/ --direction a_to_b --out translated/
 
     Parameters
     ----------

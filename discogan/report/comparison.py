@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.data.domains import open_domains
+from discogan.devices import pick_device
 from discogan.directions import LABELS, Direction, source_and_target, source_domain
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_text
@@ -31,10 +31,11 @@ def comparison(runs: Sequence[str | Path]) -> list[dict[str, Any]]:
     return [read_summary(run).facts() for run in runs]
 
 
-def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
+def write_comparison(runs: Sequence[str | Path], out: str | Path, device: str = "cpu") -> Path:
     """Write one page with the runs side by side.
 
-    Raises ``ConfigError`` for fewer than two runs, and ``RunError`` if a folder has none.
+    ``device`` translates the images. Raises ``ConfigError`` for fewer than two runs, and ``RunError`` if a folder
+    has none.
     """
     if len(runs) < 2:
         raise ConfigError("A comparison needs two runs or more: discogan compare RUN RUN.")
@@ -51,7 +52,7 @@ def write_comparison(runs: Sequence[str | Path], out: str | Path) -> Path:
         verdicts=[describe_verdict(summary) for summary in summaries],
         rows=_rows(summaries),
         chart=curves(score_curves, "Unsupervised score"),
-        grids=_grids(names, summaries),
+        grids=_grids(names, summaries, device),
     )
     file = Path(out)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,12 +102,12 @@ def _differing_settings(facts: Sequence[dict[str, Any]]) -> list[list[str]]:
     return [row for row in rows if len(set(row[1:])) > 1]
 
 
-def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[str, list[PictureRow]]]:
+def _grids(names: Sequence[str], summaries: Sequence[RunSummary], device: str) -> list[tuple[str, list[PictureRow]]]:
     """Return rows of pictures for each direction: the inputs, then the translations by each run.
 
     The inputs are repeated if a run was trained on other images.
     """
-    translations = {name: _translations(summary) for name, summary in zip(names, summaries, strict=True)}
+    translations = {name: _translations(summary, device) for name, summary in zip(names, summaries, strict=True)}
     grids = []
     for direction, arrow in LABELS.items():
         domain = source_domain(direction).upper()
@@ -125,11 +126,11 @@ def _grids(names: Sequence[str], summaries: Sequence[RunSummary]) -> list[tuple[
     return grids
 
 
-def _translations(summary: RunSummary) -> dict[Direction, tuple[Pixels, Pixels]]:
+def _translations(summary: RunSummary, device: str) -> dict[Direction, tuple[Pixels, Pixels]]:
     """Return some training images and their translations, in each direction that the run trains."""
     try:
         stores = open_domains(summary.config)
-        model, _ = load_model(summary.folder.path, torch.device("cpu"))
+        model, _ = load_model(summary.folder.path, pick_device(device))
     except (DataError, RunError):
         # The images or the first checkpoint are missing. The values are shown without pictures.
         return {}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from markupsafe import Markup
 from PIL import Image
 
 from discogan.checkpoints import load_model
 from discogan.data.domains import open_domains
 from discogan.data.store import ImageStore
+from discogan.devices import pick_device
 from discogan.directions import DIRECTIONS, Direction, opposite, source_and_target, source_domain, target_domain
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
@@ -54,14 +54,14 @@ class Grid:
     worst: list[Trip]
 
 
-def write_report(run: str | Path) -> Path:
+def write_report(run: str | Path, device: str = "cpu") -> Path:
     """Write RUN/report.html from the contents of the run folder, also during training.
 
-    Raises ``RunError`` if there is no run.
+    ``device`` translates the images. Raises ``RunError`` if there is no run.
     """
     summary = read_summary(run)
     stores, missing = _stores(summary)
-    model, samples = _model(summary), _samples(summary)
+    model, samples = _model(summary, device), _samples(summary)
     html = render(
         "report.html",
         summary=summary,
@@ -90,10 +90,10 @@ def _stores(summary: RunSummary) -> tuple[tuple[ImageStore | None, ImageStore | 
         return (None, None), str(error)
 
 
-def _model(summary: RunSummary) -> TranslationModel | None:
+def _model(summary: RunSummary, device: str) -> TranslationModel | None:
     """Return the networks, or ``None`` before the first checkpoint."""
     try:
-        return load_model(summary.folder.path, torch.device("cpu"))[0]
+        return load_model(summary.folder.path, pick_device(device))[0]
     except RunError:
         return None
 
