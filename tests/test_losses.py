@@ -43,7 +43,7 @@ def test_relativistic_patches_are_compared_in_place():
     torch.testing.assert_close(losses.relativistic_generator(real, fake), expected)
 
 
-def test_gradient_penalty_of_a_linear_judge_is_its_squared_norm():
+def test_gradient_penalty_of_a_linear_discriminator_is_its_squared_norm():
     weight = torch.randn(12, requires_grad=True)
     images = torch.randn(5, 3, 2, 2, requires_grad=True)
     penalty = losses.gradient_penalty(images.flatten(1) @ weight, images)

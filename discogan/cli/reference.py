@@ -70,19 +70,19 @@ def reference() -> str:
 
 def find_command(command: str) -> App:
     """Return the application of a command, such as ``train`` or ``data render``."""
-    found = app
+    chosen = app
     for word in command.split():
-        found = found[word]
-    return found
+        chosen = chosen[word]
+    return chosen
 
 
 def _section(command: str, example: str) -> Iterator[str]:
     """Yield the lines about one command."""
-    found = find_command(command)
-    assert found.default_command is not None
-    description = (inspect.getdoc(found.default_command) or "").partition("\n\nParameters\n")[0]
+    chosen = find_command(command)
+    assert chosen.default_command is not None
+    description = (inspect.getdoc(chosen.default_command) or "").partition("\n\nParameters\n")[0]
     yield from (f"### discogan {command}", "", description, "", "```", example, "```")
-    rows = [_row(argument) for argument in _arguments(found)]
+    rows = [_row(argument) for argument in _arguments(chosen)]
     if rows:
         yield from ("", "| argument or flag | default | meaning |", "|---|---|---|")
         yield from rows

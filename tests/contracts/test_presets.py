@@ -1,4 +1,4 @@
-"""Every shipped preset builds, trains a step and says what it is."""
+"""Rules for every preset: it has a summary, builds and trains."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from discogan.registry import OBJECTIVES
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_a_preset_describes_and_builds_itself(name):
+def test_a_preset_has_a_summary_and_builds(name):
     assert len(read_preset(name)["summary"]) > 20
     config = load_config(name, image_size=64)
     assert config.training.steps or config.training.minutes

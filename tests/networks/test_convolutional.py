@@ -49,7 +49,7 @@ def test_the_first_and_last_stage_have_no_norm():
 
 
 @pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1)])
-def test_a_residual_generator_that_draws_nothing_keeps_its_input(channels):
+def test_a_residual_generator_with_zero_weights_keeps_its_input(channels):
     shapes = [(count, 32, 32) for count in channels]
     options = ConvolutionalGeneratorOptions(width=4, stages=3, output="tanh", residual=True)
     network = ConvolutionalGenerator(*shapes, options).eval()
@@ -60,7 +60,7 @@ def test_a_residual_generator_that_draws_nothing_keeps_its_input(channels):
 
 
 @pytest.mark.parametrize("stages", [3, 4, 5])
-def test_blocks_begin_as_nothing_and_then_change_the_code(stages):
+def test_blocks_start_as_the_identity_and_then_change_the_code(stages):
     torch.manual_seed(0)
     options = ConvolutionalGeneratorOptions(width=4, stages=stages, blocks=2)
     with_blocks = ConvolutionalGenerator(RGB64, RGB64, options).eval()

@@ -18,7 +18,7 @@ def always(monkeypatch):
 
 
 def spy(monkeypatch, used):
-    """Notes the shapes of what products are made from."""
+    """Record the shapes of the images that products are computed from."""
     real = strided._unfold
 
     def unfold(fine):
@@ -41,27 +41,27 @@ def pairs(bias):
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("bias", [True, False])
-def test_results_and_both_orders_of_gradients_are_the_library_s(monkeypatch, bias):
+def test_results_and_first_and_second_gradients_equal_the_library_s(monkeypatch, bias):
     used = []
     spy(monkeypatch, used)
     for ours, library, shape in pairs(bias):
         images = torch.randn(shape, dtype=torch.float64)
-        both = zip(told(ours, images), told(library, images), strict=True)
+        both = zip(values_and_gradients(ours, images), values_and_gradients(library, images), strict=True)
         assert all(torch.allclose(mine, expected, atol=1e-10) for mine, expected in both)
-    assert used, "the products were not tried"
+    assert used, "the products were not used"
 
 
-def told(layer, images):
-    """The result, the gradients of a norm of it, and those of the squared gradient by the images, as penalties need."""
+def values_and_gradients(layer, images):
+    """The output, its gradients, and the second gradients that a penalty on the images needs."""
     images = images.clone().requires_grad_()
-    made = layer(images)
-    first = torch.autograd.grad(made.pow(3).sum(), (images, *layer.parameters()), create_graph=True)
+    outputs = layer(images)
+    first = torch.autograd.grad(outputs.pow(3).sum(), (images, *layer.parameters()), create_graph=True)
     second = torch.autograd.grad(first[0].square().sum(), (images, layer.weight))
-    return made, *first, *second
+    return outputs, *first, *second
 
 
 @pytest.mark.usefixtures("always")
-def test_gradients_that_nobody_needs_are_not_computed():
+def test_gradients_that_are_not_requested_are_not_computed():
     layer = Halving(3, 5, bias=False).requires_grad_(False)
     images = torch.ones(2, 3, 8, 8, requires_grad=True)
     one_pass = 2 * 2 * 5 * 4 * 4 * 3 * 16
@@ -74,15 +74,15 @@ def test_gradients_that_nobody_needs_are_not_computed():
 def test_autocast_computes_in_bfloat16_and_gives_gradients_in_float32():
     layer, images = Halving(8, 16), torch.randn(2, 8, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
-        made = layer(images)
-    made.float().square().mean().backward()
-    assert made.dtype == torch.bfloat16
+        outputs = layer(images)
+    outputs.float().square().mean().backward()
+    assert outputs.dtype == torch.bfloat16
     assert layer.weight.grad.dtype == torch.float32
-    assert torch.allclose(made.float(), nn.functional.conv2d(images, layer.weight, layer.bias, 2, 1), atol=0.05)
+    assert torch.allclose(outputs.float(), nn.functional.conv2d(images, layer.weight, layer.bias, 2, 1), atol=0.05)
 
 
 @pytest.mark.usefixtures("always")
-def test_the_library_computes_what_is_not_trained_or_not_deep(monkeypatch):
+def test_the_library_is_used_outside_training_and_for_small_layers(monkeypatch):
     def refuse(*_):
         raise AssertionError
 
@@ -97,7 +97,7 @@ def test_the_library_computes_what_is_not_trained_or_not_deep(monkeypatch):
 
 
 @pytest.mark.usefixtures("always")
-def test_results_stay_in_the_order_of_memory_that_networks_are_in():
+def test_results_keep_the_memory_format_of_their_images():
     layers = [Halving(4, 6), Halving(6, 8), Doubling(8, 6), Doubling(6, 4)]
     images = torch.randn(2, 4, 8, 8).contiguous(memory_format=torch.channels_last)
     for layer, after in pairwise([*layers, None]):
@@ -108,6 +108,6 @@ def test_results_stay_in_the_order_of_memory_that_networks_are_in():
 def test_the_paper_s_discriminator_uses_them(monkeypatch):
     used = []
     spy(monkeypatch, used)
-    judge = ConvolutionalDiscriminator((3, 64, 64), ConvolutionalDiscriminatorOptions())
-    judge(torch.rand(2, 3, 64, 64)).logits.sum().backward()
+    discriminator = ConvolutionalDiscriminator((3, 64, 64), ConvolutionalDiscriminatorOptions())
+    discriminator(torch.rand(2, 3, 64, 64)).logits.sum().backward()
     assert {tuple(shape[1:]) for shape in used} == {(256, 8, 8)}

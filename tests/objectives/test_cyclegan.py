@@ -7,7 +7,7 @@ def numbered(*numbers):
     return torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1, 1)
 
 
-def test_a_filling_buffer_passes_everything_on():
+def test_a_buffer_that_is_not_full_returns_the_new_fakes():
     buffer = ImageBuffer(5)
     for fakes in (numbered(1, 2, 3), numbered(4, 5)):
         assert torch.equal(buffer.exchange(fakes), fakes)
@@ -24,7 +24,7 @@ def test_a_full_buffer_swaps_about_half_and_never_grows():
     assert 0.42 < fresh < 0.58
 
 
-def test_what_is_drawn_was_generated_before():
+def test_every_returned_fake_was_generated_before():
     torch.manual_seed(1)
     buffer = ImageBuffer(4)
     seen = set()
@@ -35,7 +35,7 @@ def test_what_is_drawn_was_generated_before():
         assert set(buffer.images.flatten().tolist()) <= seen
 
 
-def test_a_batch_larger_than_the_buffer_loses_nothing():
+def test_a_batch_larger_than_the_buffer_keeps_every_fake():
     torch.manual_seed(2)
     buffer = ImageBuffer(3)
     drawn = [buffer.exchange(fakes) for fakes in (numbered(*range(8)), numbered(*range(8, 16)))]
@@ -43,12 +43,12 @@ def test_a_batch_larger_than_the_buffer_loses_nothing():
     assert set(torch.cat([*drawn, buffer.images]).flatten().tolist()) == set(range(16))
 
 
-def test_no_buffer():
+def test_a_buffer_of_size_0_returns_the_fakes():
     fakes = numbered(1)
     assert ImageBuffer(0).exchange(fakes) is fakes
 
 
-def test_the_state_is_the_buffers():
+def test_the_state_holds_both_buffers():
     first, second = CycleGAN(buffer_size=3), CycleGAN(buffer_size=3)
     first.buffers["a"].exchange(numbered(1, 2))
     second.load_state_dict(first.state_dict())

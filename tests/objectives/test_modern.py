@@ -26,12 +26,12 @@ def trips(model):
     return model.round_trips(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32))
 
 
-def squared_gradient(judge, images):
+def squared_gradient(discriminate, images):
     """|grad D|^2 of each image by itself, averaged."""
     values = []
     for image in images:
         image = image[None].clone().requires_grad_()
-        judge(image).logits.sum().backward()
+        discriminate(image).logits.sum().backward()
         values.append(image.grad.square().sum())
     return torch.stack(values).mean()
 

@@ -60,9 +60,9 @@ def test_each_model_has_exactly_its_losses(model, images, equations, objective, 
     trips = model.round_trips(*images)
     terms = objective.generator_terms(model, trips, 0)
     assert terms.keys() == generator_terms
-    judged = objective.discriminator_terms(model, trips, 0)
-    assert judged.keys() == discriminator_terms
-    for name, value in (terms | judged).items():
+    discriminator = objective.discriminator_terms(model, trips, 0)
+    assert discriminator.keys() == discriminator_terms
+    for name, value in (terms | discriminator).items():
         torch.testing.assert_close(value, equations[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
