@@ -377,18 +377,23 @@ def load_config(
     return Config.from_dict({**table, "preset": preset, "seed": seed})
 
 
-def parse_setting(setting: str) -> Table:
-    """Return ``GROUP.OPTION=VALUE`` as a nested table; raise ``ConfigError`` if it has another form."""
+def split_setting(setting: str) -> tuple[str, str, Any]:
+    """Split ``GROUP.OPTION=VALUE``; the value is TOML, and a bare word is a string. Raises ``ConfigError``."""
     path, equals, text = setting.partition("=")
     group, dot, option = path.strip().partition(".")
     if not (equals and dot and option):
         raise ConfigError(f"--set needs GROUP.OPTION=VALUE, such as training.batch_size=32, not {setting!r}.")
+    try:
+        return group, option, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return group, option, text
+
+
+def parse_setting(setting: str) -> Table:
+    """Return the setting of a configuration as a nested table; raise ``ConfigError`` if there is no such group."""
+    group, option, value = split_setting(setting)
     if group not in GROUPS:
         raise unknown_choice("option group", group, GROUPS)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     return {group: {_with_current_name(group, option): value}}
 
 

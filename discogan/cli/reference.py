@@ -1,6 +1,6 @@
 """The command-line reference, docs/cli.md: ``python -m discogan.cli.reference`` prints it, and ``make docs`` writes it.
 
-Help texts, defaults and choices come from the commands. The tasks and the examples are below.
+Help texts, examples, defaults and choices come from the commands.
 """
 
 import inspect
@@ -13,37 +13,15 @@ from cyclopts import App, Argument
 
 from discogan.cli import GLOBAL_FLAGS, app
 
-TASKS: dict[str, dict[str, str]] = {
-    "Train": {
-        "train": "discogan train sketches/ photos/ --out runs/one --minutes 6",
-    },
-    "Judge the result": {
-        "evaluate": "discogan evaluate runs/one --pairs-a test/sketches --pairs-b test/photos",
-        "report": "discogan report runs/one",
-        "compare": "discogan compare runs/one runs/two --out compare.html",
-        "info": "discogan info runs/one",
-    },
-    "Translate and match": {
-        "translate": "discogan translate runs/one new-sketches/ --direction a_to_b --out translated/",
-        "chain": "discogan chain new-sketches/ runs/one:a_to_b runs/one:b_to_a --out chain.png",
-        "match": "discogan match runs/one sketches/ photos/ --out matches.csv",
-    },
-    "Deploy": {
-        "export": "discogan export runs/one --direction a_to_b --out model.onnx",
-        "serve": "discogan serve runs/one --port 8000",
-        "push": "discogan push runs/one user/sketches-to-photos --private",
-    },
-    "Reproduce the paper": {
-        "reproduce": "discogan reproduce toy --out runs/toy",
-        "data render": "discogan data render car --out cars/ --count 100",
-        "demo": "discogan demo --out runs/demo",
-    },
-    "Other": {
-        "list": "discogan list",
-        "completion": "discogan completion bash",
-    },
+TASKS = {
+    "Train": ("train",),
+    "Judge the result": ("evaluate", "report", "compare", "info"),
+    "Translate and match": ("translate", "chain", "match"),
+    "Deploy": ("export", "serve", "push"),
+    "Reproduce the paper": ("reproduce", "data render", "demo"),
+    "Other": ("list", "completion"),
 }
-"""An example of each command, by the task that the command belongs to."""
+"""The commands by the task that they belong to."""
 INTRODUCTION = """\
 # Command line
 
@@ -56,15 +34,15 @@ VALUE_NAMES = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
 def reference() -> str:
     """Return the reference as Markdown: a table of contents, the global flags, and the commands by task."""
     lines = [INTRODUCTION, "| task | commands |", "|---|---|"]
-    for task, examples in TASKS.items():
-        links = ", ".join(f"[`{command}`](#discogan-{command.replace(' ', '-')})" for command in examples)
+    for task, commands in TASKS.items():
+        links = ", ".join(f"[`{command}`](#discogan-{command.replace(' ', '-')})" for command in commands)
         lines.append(f"| {task} | {links} |")
     lines += ["", "Flags of every command, anywhere on the command line:", "", "| flag | meaning |", "|---|---|"]
     lines += [f"| `{flag}` | {_cell(text)} |" for flag, text in GLOBAL_FLAGS.items()]
-    for task, examples in TASKS.items():
+    for task, commands in TASKS.items():
         lines += ["", f"## {task}"]
-        for command, example in examples.items():
-            lines += ["", *_section(command, example)]
+        for command in commands:
+            lines += ["", *_section(command)]
     return "\n".join(lines) + "\n"
 
 
@@ -76,12 +54,13 @@ def find_command(command: str) -> App:
     return chosen
 
 
-def _section(command: str, example: str) -> Iterator[str]:
-    """Yield the lines about one command."""
+def _section(command: str) -> Iterator[str]:
+    """Yield the lines about one command; its docstring ends with a paragraph "Example: discogan ..."."""
     chosen = find_command(command)
     assert chosen.default_command is not None
     description = (inspect.getdoc(chosen.default_command) or "").partition("\n\nParameters\n")[0]
-    yield from (f"### discogan {command}", "", description, "", "```", example, "```")
+    text, _, example = description.partition("\n\nExample: ")
+    yield from (f"### discogan {command}", "", text, "", "```", example, "```")
     rows = [_row(argument) for argument in _arguments(chosen)]
     if rows:
         yield from ("", "| argument or flag | default | meaning |", "|---|---|---|")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from discogan.config import split_setting
 from discogan.errors import ConfigError
 from discogan.metrics import Metric, metric_kinds
 from discogan.registry import METRICS
@@ -31,7 +31,7 @@ def select_metrics(
             selected.append(name)
     options: dict[str, dict[str, Any]] = {name: {} for name in selected}
     for setting in settings:
-        name, option, value = _split_setting(setting)
+        name, option, value = split_setting(setting)
         METRICS.get(name)
         if name not in options:
             raise ConfigError(f"{setting} sets a metric that is not computed. Add --metrics {name}.")
@@ -48,15 +48,3 @@ def _check_keys(metrics: dict[str, Metric]) -> None:
     repeated = [key for key, count in counts.items() if count > 1]
     if repeated:
         raise ConfigError(f"Two metrics return a value named {repeated[0]!r}. Rename it in one of them.")
-
-
-def _split_setting(setting: str) -> tuple[str, str, Any]:
-    """Split METRIC.OPTION=VALUE; the value is TOML, and a bare word is a string."""
-    path, equals, text = setting.partition("=")
-    name, dot, option = path.strip().partition(".")
-    if not (equals and dot and option):
-        raise ConfigError(f"{setting!r} sets no option of a metric. Write METRIC.OPTION=VALUE.")
-    try:
-        return name, option, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name, option, text

@@ -10,7 +10,7 @@ from discogan.cli import GLOBAL_FLAGS, app
 from discogan.cli.reference import TASKS, find_command, reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-EXAMPLES = {command: example for examples in TASKS.values() for command, example in examples.items()}
+COMMANDS = [command for commands in TASKS.values() for command in commands]
 
 
 def test_the_page_is_up_to_date():
@@ -20,16 +20,16 @@ def test_the_page_is_up_to_date():
 def test_every_command_is_in_one_task():
     commands = [name for name in app if not name.startswith("-") and name != "data"]
     commands += [f"data {name}" for name in app["data"] if not name.startswith("-")]
-    listed = [command for examples in TASKS.values() for command in examples]
-    assert sorted(listed) == sorted(commands)
+    assert sorted(COMMANDS) == sorted(commands)
 
 
-@pytest.mark.parametrize(("command", "example"), EXAMPLES.items())
-def test_every_command_has_an_example_that_it_accepts(command, example):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_that_it_accepts(command):
+    section = reference().partition(f"### discogan {command}\n")[2]
+    example = section.partition("```\n")[2].partition("\n```")[0]
     function, bound, *_ = app.parse_args(shlex.split(example)[1:], exit_on_error=False, print_error=False)
     assert function is find_command(command).default_command
     assert bound.arguments or command == "list"
-    assert f"```\n{example}\n```" in reference()
 
 
 def test_global_flags_are_listed_once():
