@@ -37,7 +37,7 @@ class Fake(Experiment):
     def run(self, job, data, folder):
         if job.seed == 9:
             raise DivergedError(7, "adversarial_b", "no checkpoint")
-        if job.seed == 8 and not (Path(self.counter) / "mended").exists():
+        if job.seed == 8 and not (Path(self.counter) / "disk-freed").exists():
             raise OSError("disk full")
         (Path(self.counter) / f"{job.name}-{len(list(Path(self.counter).iterdir()))}").touch()
         score = {"score": job.seed / 10 + (job.objective == "modern") / 2, "error": 10.0 * job.seed}
@@ -74,7 +74,7 @@ def test_finished_runs_are_not_run_again(tmp_path):
     assert {row["git_revision"] is not None and row["versions"]["torch"] is not None for row in rows} == {True}
     rows, said = reproduce(tmp_path)
     assert len(rows) == 6
-    assert said[0].startswith("6 runs, 4 of them done before")
+    assert said[0].startswith("6 runs, 4 of them finished earlier")
     assert len(list((tmp_path / "runs").iterdir())) == 6
     reproduce(tmp_path, minutes=2)
     assert len(list((tmp_path / "runs").iterdir())) == 12
@@ -105,14 +105,14 @@ def test_the_table_is_median_worst_and_best(fake, tmp_path):
 
 
 def test_a_diverged_run_is_a_result_and_the_others_continue(fake, tmp_path):
-    (tmp_path / "runs" / "mended").touch()
+    (tmp_path / "runs" / "disk-freed").touch()
     rows, said = reproduce(tmp_path, seeds=10, parallel=2)
     assert len(rows) == 20
     assert sum("failed" in row for row in rows) == 2
     assert any("adversarial_b became NaN" in line for line in said)
     assert "| gan | 3 of 10 (1 diverged) | 0.40 [0.00, 0.80] / - |" in make_markdown(fake, rows)
     _, said = reproduce(tmp_path, seeds=10)
-    assert said[0].startswith("20 runs, 20 of them done before")
+    assert said[0].startswith("20 runs, 20 of them finished earlier")
 
 
 @pytest.mark.usefixtures("fake")
@@ -120,7 +120,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     with pytest.raises(RunError, match=r"2 of 18 runs failed, first .*-seed8-.* \(disk full\)"):
         reproduce(tmp_path, seeds=9, parallel=2)
     assert len(read_records(tmp_path / "out" / grid.RESULTS)) == 16
-    (tmp_path / "runs" / "mended").touch()
+    (tmp_path / "runs" / "disk-freed").touch()
     assert len(reproduce(tmp_path, seeds=9)[0]) == 18
 
 
