@@ -93,6 +93,7 @@ def test_documents_have_commands_to_run():
         "match": 3,
         "deploy": 3,
         "extend": 6,
+        "extend-outputs": 3,
         "reproduce": 3,
     }
     assert {name: counts[name] for name in least if counts[name] < least[name]} == {}

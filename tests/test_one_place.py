@@ -1,6 +1,6 @@
 """A component is one new file: it is listed, usable and under contract tests without any other change.
 
-The files are the examples of docs/extend.md, added to a copy of the package.
+The files are the examples of docs/extend.md and docs/extend-outputs.md, added to a copy of the package.
 """
 
 import os
@@ -18,6 +18,7 @@ FILES = {
     "my_generator.py": ("networks", "pixelwise"),
     "my_discriminator.py": ("networks", "shallow"),
     "my_source.py": ("data", "every_other"),
+    "my_metric.py": ("metrics", "edges"),
     "my_tracker.py": ("observers", "scores_csv"),
     "my_export_format.py": ("exporting", "torchscript"),
 }
@@ -33,7 +34,8 @@ def copy(tmp_path_factory):
     shutil.copytree(ROOT / "tests" / "contracts", folder / "tests" / "contracts", ignore=ignored)
     for name in ("__init__.py", "conftest.py"):
         shutil.copy(ROOT / "tests" / name, folder / "tests" / name)
-    text = (ROOT / "docs" / "extend.md").read_text()
+    pages = ("extend.md", "extend-outputs.md")
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
     for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         if name in FILES:
             package, _ = FILES[name]
