@@ -236,5 +236,7 @@ def _source(a: Path, b: Path | None, source: Table) -> Table:
     if source["name"] != "folders":
         return {**source, "root": str(root)}
     if not (root / "trainA").is_dir():
-        raise ConfigError(f"{a} has no trainA and trainB. Give two folders A B, or --set source.name=side_by_side.")
+        raise ConfigError(
+            f"{a} has no trainA and trainB. Give two folders, A and B, or --set source.name=side_by_side."
+        )
     return {"name": "train_ab", "root": str(root)}

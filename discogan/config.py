@@ -372,7 +372,10 @@ def load_config(
     # Setting a name drops the options of the former component, so names come first in any order of the flags.
     for setting in sorted(settings, key=lambda text: not text.partition("=")[0].strip().endswith(".name")):
         if setting.startswith("data.image_size"):
-            raise ConfigError("The image size also decides other settings. Give it as --image-size.")
+            raise ConfigError(
+                "--set data.image_size is not possible, because the image size also decides other settings. "
+                "Give it as --image-size."
+            )
         table = _merge(table, parse_setting(setting))
     return Config.from_dict({**table, "preset": preset, "seed": seed})
 

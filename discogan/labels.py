@@ -9,11 +9,11 @@ from typing import Any
 
 AZIMUTHS = (
     ("median azimuth error in degrees (lower is better)", "median_error"),
-    ("median azimuth error, outputs as they are", "median_error_as_is"),
-    ("median azimuth error, outputs mirrored", "median_error_mirrored"),
-    ("median azimuth error of the regressor on real images", "regressor_error"),
-    ("azimuths reached (higher is better)", "reached"),
-    ("azimuths followed (higher is better)", "followed"),
+    ("median azimuth error in degrees, outputs as they are", "median_error_as_is"),
+    ("median azimuth error in degrees, outputs mirrored", "median_error_mirrored"),
+    ("median azimuth error in degrees of the regressor on real images", "regressor_error"),
+    ("share of azimuths reached (higher is better)", "reached"),
+    ("share of azimuths followed (higher is better)", "followed"),
     ("circular correlation (best at 1 or -1)", "circular_correlation_as_is"),
 )
 """Values of an azimuth evaluation: label and key. The first also has identity_KEY and chance_KEY."""

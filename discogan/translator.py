@@ -305,5 +305,7 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
         targets.append(out / (f"{name}.png" if is_unique else f"{relative}.png"))
     [(target, count)] = Counter(targets).most_common(1)
     if count > 1:
-        raise DataError(f"{count} inputs would be written to {target}. Rename them, or translate them separately.")
+        raise DataError(
+            f"{count} inputs would be written to the same file, {target}. Rename them, or translate them separately."
+        )
     return targets

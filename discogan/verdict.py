@@ -179,7 +179,9 @@ def assess(model: TranslationModel, probe: Probe, references: Iterable[Translati
     verdict = decide(metrics, measure_agreement(thumbnails, learned))
     if len(learned) == len(measured):
         return verdict
-    ignored = f"{len(measured) - len(learned)} of {len(measured)} reference runs had learned too little to count."
+    ignored = (
+        f"{len(measured) - len(learned)} of {len(measured)} reference runs had learned too little to count as evidence."
+    )
     return replace(verdict, reason=f"{verdict.reason} {ignored}")
 
 
@@ -301,19 +303,28 @@ def _label(
         agreement.share < MIN_AGREEMENT or agreement.share_under_symmetry > agreement.share + MIN_SYMMETRY_GAIN
     )
     if has_symmetry:
-        finding = f"{finding}, and {agreement.share_under_symmetry:.0%} once they are {agreement.symmetry}"
+        finding = (
+            f"{finding}, and {agreement.share_under_symmetry:.0%} if one run's translations are {agreement.symmetry}"
+        )
     if own_score < GOOD_SCORE:
         return "unconfirmed", f"{finding}. But the translations do not yet look like the other domain. Train longer."
     if has_symmetry:
-        return "found up to a symmetry", f"{finding}. The images alone do not show which of the two is correct."
+        return (
+            "found up to a symmetry",
+            f"{finding}. The images alone do not show which of the two mappings is correct.",
+        )
     return "found", f"{finding}."
 
 
 def _label_without_reference(metrics: Mapping[Direction, DirectionMetrics], own_score: float) -> tuple[Label, str]:
     if own_score < GOOD_SCORE:
-        return "unstable", "The translations do not yet look like the other domain, or their round trips are poor."
-    has_round_trips = all(each.round_trip is not None for each in metrics.values())
-    looks = "look like the other domain and their round trips are close" if has_round_trips else "look like its images"
+        return (
+            "unstable",
+            "The translations do not yet look like the other domain, or their round trips are poor. Train longer.",
+        )
+    looks = "look like the other domain"
+    if all(each.round_trip is not None for each in metrics.values()):
+        looks += " and their round trips are close"
     return (
         "unconfirmed",
         f"The translations {looks}, but those of an arbitrary mapping would too. Only true pairs, or a run with "

@@ -39,7 +39,7 @@ def test_one_folder_is_the_root_of_a_named_source(tmp_path):
 
 
 def test_one_folder_without_a_layout_is_explained(tmp_path):
-    with pytest.raises(ConfigError, match="Give two folders A B"):
+    with pytest.raises(ConfigError, match="Give two folders, A and B"):
         api.resolve_config(tmp_path, None, **DEFAULTS)
 
 

@@ -90,8 +90,8 @@ def test_a_restored_monitor_does_not_repeat_alarms():
 def test_too_few_images_raise_an_alarm():
     assert few_images({"A": 20, "B": 500}) == []
     (alarm,) = few_images({"A": 1, "B": 500})
-    assert alarm.message.startswith("A has 1 image: too few")
-    assert few_images({"A": 2, "B": 3})[0].message.startswith("A has 2 images and B has 3 images:")
+    assert alarm.message.startswith("A has 1 image, which is too few")
+    assert few_images({"A": 2, "B": 3})[0].message.startswith("A has 2 images and B has 3 images, which")
 
 
 def test_a_busy_cpu_raises_one_alarm(monkeypatch):

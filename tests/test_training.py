@@ -263,7 +263,7 @@ def test_running_out_of_memory_raises_memory_error(domains, tmp_path, monkeypatc
 
 def test_a_run_inside_its_image_folder_is_refused(domains, tmp_path):
     images = write_images(tmp_path / "a", 5, 3)
-    with pytest.raises(ConfigError, match=r"is inside the image folder .* Choose an --out outside of it"):
+    with pytest.raises(ConfigError, match=r"is inside the image folder .* Give an --out outside that folder"):
         fit((images, domains[1]), images / "run", steps=1)
     assert not (images / "run").exists()
 

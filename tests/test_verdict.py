@@ -118,7 +118,7 @@ def test_only_runs_that_learned_enough_are_references(probe):
     grey = FakeModel(lambda pixels: 0 * pixels + 127)
     verdict = assess(FakeModel(invert), probe, [FakeModel(invert), grey, scrambled(0)])
     assert verdict.agreement.runs == 1
-    assert verdict.reason.endswith("2 of 3 reference runs had learned too little to count.")
+    assert verdict.reason.endswith("2 of 3 reference runs had learned too little to count as evidence.")
 
 
 def test_a_run_worse_than_its_input_on_true_pairs_is_unstable(probe):

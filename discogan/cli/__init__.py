@@ -34,9 +34,9 @@ from discogan.errors import DiscoGANError
 from discogan.registry import import_file
 
 GLOBAL_FLAGS = {
-    "--quiet, -q": "Print only errors, and the JSON of --json -.",
+    "--quiet, -q": "Print only errors, and the JSON if --json - is given.",
     "--verbose, -v": "Show messages of libraries and the traceback of an error.",
-    "--import FILE.py": "Load a file with components of your own (repeatable).",
+    "--import FILE.py": "Load a file with components of your own; may be repeated.",
 }
 """Flags that every command takes, anywhere on the command line, and their help."""
 
@@ -63,7 +63,7 @@ def build_app(show_global_flags: bool = False) -> App:
     listed = "\n".join(f"  {flag:16}  {text}" for flag, text in GLOBAL_FLAGS.items())
     app = App(
         name="discogan",
-        help="Learn how two folders of unpaired images correspond, translate in both directions, check the result.",
+        help="Learn how two folders of unpaired images correspond, translate in both directions, and check the result.",
         help_epilogue=f"Flags of every command:\n{listed}",
         help_format="plaintext",
         # Called only for --version, because reading the version takes time.

@@ -57,7 +57,7 @@ def chain(
         sheet_rows.append((name, [to_pixels(image) for image in row]))
     out.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(sheet_rows).save(out)
-    say(f"{len(files)} images, {len(parsed)} steps: {out}")
+    say(f"Drew {len(files)} images and {len(parsed)} translation steps in {out}")
 
 
 def _parse(step: str) -> tuple[str, Direction]:
@@ -66,4 +66,4 @@ def _parse(step: str) -> tuple[str, Direction]:
     for direction in DIRECTIONS:
         if colon and name == direction:
             return run, direction
-    raise ConfigError(f"A step is RUN:a_to_b or RUN:b_to_a, not {step!r}.")
+    raise ConfigError(f"The step {step!r} is not valid. Give RUN:a_to_b or RUN:b_to_a.")

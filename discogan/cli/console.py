@@ -212,7 +212,7 @@ def _next_step(verdict: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     if label == "found":
         return f"discogan evaluate {run} --pairs-a DIR --pairs-b DIR, if you have a few true pairs."
     if label == "found up to a symmetry":
-        return "train a new run with a few known pairs (--anchors), which show which of the two is correct."
+        return "train a new run with a few known pairs (--anchors), to show which of the two mappings is correct."
     if label == "unconfirmed" and not verdict["agreement"]:
         pairs = "" if scores["paired"] else "--pairs-a DIR --pairs-b DIR, or "
         return f"discogan evaluate {run} {pairs}--against RUN, a run with another --seed."

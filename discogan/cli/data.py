@@ -58,4 +58,4 @@ def render(
             seed=seed,
             progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
         )
-    say(f"{count_rendered:,} images and labels.csv in {out}")
+    say(f"{count_rendered:,} images and labels.csv written to {out}")

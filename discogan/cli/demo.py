@@ -58,7 +58,7 @@ def demo(
     )
     outcome = _train(run, data, minutes, seed, settings)
     if outcome.ended == "interrupted":
-        say(f"Stopped at step {outcome.step:,} and saved a checkpoint. The same command continues.")
+        say(f"Stopped at step {outcome.step:,} and saved a checkpoint. Repeat the command to continue.")
         return 128 + outcome.signal
     with own_state(threads):
         scores = api.evaluate(run.path, data / "test_a", data / "test_b", device=device)
@@ -128,5 +128,5 @@ def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Pat
         rows.append((label, [to_pixels(image) for image in translated]))
         rows.append((f"true {target.upper()}", images[target]))
     shares = " and ".join(f"{scores[direction]['top_1']:.1%} {label}" for direction, label in LABELS.items())
-    title = f"Trained without pairs. True partner of {scores['images_a']} ranked first: {shares} (chance 0.5%)"
+    title = f"Trained without pairs. True partner ranked first of {scores['images_a']}: {shares} (chance: 0.5%)"
     draw_sheet(rows, title).save(file)

@@ -29,9 +29,9 @@ def evaluate(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Score a run on true pairs if you have them, and without pairs, and give a verdict.
+    """Score a run without pairs, and on true pairs if you have them, and give a verdict.
 
-    Evidence of earlier evaluations of the same checkpoint still counts. The report is written again.
+    Evidence of earlier evaluations of the same checkpoint still counts. The command also writes the report again.
 
     Example: discogan evaluate runs/one --pairs-a test/sketches --pairs-b test/photos
 
@@ -47,7 +47,7 @@ def evaluate(
     azimuth_b
         Images of B with known azimuths.
     metrics
-        Metrics on demand, such as coverage, fid, kid and lpips. discogan list shows all.
+        Additional metrics, such as coverage, fid, kid and lpips. discogan list shows all metrics.
     settings
         METRIC.OPTION=VALUE, such as fid.weights=FILE. May be repeated.
     against

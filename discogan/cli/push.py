@@ -20,7 +20,7 @@ def push(
 ) -> None:
     """Share a run on the Hugging Face Hub, or write the same files into a folder.
 
-    It shares the weights, the scores, the settings without paths of this machine, and a model card.
+    The shared files are the weights, the scores, the settings without paths of this machine, and a model card.
     discogan.load("user/name") loads the shared run.
 
     Example: discogan push runs/one user/sketches-to-photos --private

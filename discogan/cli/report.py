@@ -9,7 +9,7 @@ from discogan.cli.parameters import Device, JsonFile, RunFolderPath, Threads
 
 
 def report(run: RunFolderPath, *, device: Device = "cpu", threads: Threads = 0) -> None:
-    """Write a run's report.html again, also during training. The page needs no network.
+    """Write a run's report.html again, also during training. The page loads nothing from the network.
 
     Example: discogan report runs/one
     """

@@ -52,7 +52,7 @@ def serve(
     max_batch
         Maximum images translated together.
     seconds
-        Time limit for an upload, and for its translation.
+        Time limit in seconds for an upload, and also for its translation.
     examples
         Show some training images to try the run with. --no-examples hides them from visitors.
     """

@@ -102,7 +102,8 @@ def train(
     out
         The new run folder.
     resume
-        The run folder to resume. --set changes its training options; --set source.a=DIR says where its images are now.
+        The run folder to resume. --set changes its training options; --set source.a=DIR gives the new place of its
+        images.
     """
     print_json_alone(json_file)
     new_options = (new or NewRunOptions()).given()
@@ -124,7 +125,9 @@ def train(
 
 def _start(a: Path | None, b: Path | None, out: Path | None, options: dict[str, Any]) -> Outcome:
     if a is None or out is None:
-        raise ConfigError("Give two folders and a run: discogan train A B --out RUN (or --resume RUN).")
+        raise ConfigError(
+            "Give two folders and a run folder: discogan train A B --out RUN. To continue a run, give --resume RUN."
+        )
     from discogan import api
     from discogan.cli.training_display import TrainingDisplay
 
@@ -157,12 +160,11 @@ def print_outcome(outcome: Outcome) -> int:
         return 128 + outcome.signal
     summary = read_summary(run)
     config = summary.config
+    stalled = " It stopped early, because it made no more progress." if outcome.ended == "stalled" else ""
     say(
         f"Trained {outcome.step:,} steps of {config.preset} at {config.data.image_size} px "
-        f"in {duration_text(summary.seconds)} (seed {config.seed})."
+        f"in {duration_text(summary.seconds)} (seed {config.seed}).{stalled}"
     )
-    if outcome.ended == "stalled":
-        say("Training stopped before its budget was used, because it made no more progress.")
     if outcome.verdict is not None:
         print_verdict(outcome.verdict.to_dict())
     say(f"Report:    {run / 'report.html'}")

@@ -41,7 +41,8 @@ def translate(
     round_trip
         Write round trips: translate in the direction, then in the reverse one.
     original_size
-        Write images at the size of their input instead of the run's (after a crop, the size of the square).
+        Write images at the size of their input instead of the run's size. If the run crops its images, this is the size
+        of the cropped square.
     batch_size
         Images translated together.
     """

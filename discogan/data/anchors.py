@@ -78,7 +78,7 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is not a CSV file ({error}). Give one with the columns path_a,path_b.") from error
     if not rows:
-        raise DataError(f"{file} names no pair. Write a line path_a,path_b and a line for each pair.")
+        raise DataError(f"{file} names no pair. Write the header path_a,path_b, then one line for each pair.")
     if any(not row.get(column) for row in rows for column in COLUMNS):
         raise DataError(f"{file} must begin with the line path_a,path_b, and each line must name two images.")
     return rows

@@ -48,7 +48,7 @@ def open_domains(
         return open_records(config, domain, _limit_records(records, config.data.limit), progress=report)
 
     if not config.knows_its_images:
-        raise DataError("This run was shared without its images, so its training folders are not known here.")
+        raise DataError("This run was shared without its training images. Use the original run folder instead.")
     records_a, records_b = SOURCES.build(config.source, "source").records()
     return open_domain("a", records_a), open_domain("b", records_b)
 

@@ -165,7 +165,9 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
             f"{path} decodes images differently ({', '.join(differing)}). Give runs with the same data settings."
         )
     if reference.seed == config.seed:
-        raise DataError(f"{path} has the same seed, {reference.seed}, so it confirms nothing. Train one with --seed.")
+        raise DataError(
+            f"{path} has the same seed, {reference.seed}, so it confirms nothing. Give a run with another seed."
+        )
 
 
 def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:

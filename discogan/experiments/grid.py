@@ -107,7 +107,7 @@ def run_jobs(
     write_text(results, "".join(json.dumps(row) + "\n" for row in read_records(results)))
     finished = finished_jobs(results)
     waiting = [job for job in jobs if job not in finished]
-    say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished earlier; {parallel} at a time")
+    say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished earlier; {parallel} run at a time")
     failures = []
     for job, future in _run_all(experiment, waiting, data, out, parallel):
         try:
@@ -124,8 +124,8 @@ def run_jobs(
     if failures:
         failed, first = failures[0]
         raise RunError(
-            f"{len(failures)} of {len(waiting)} runs failed, first {failed.name} ({first}). "
-            "The others are kept. Repeat the command to run the missing ones."
+            f"{len(failures)} of {len(waiting)} runs failed; the first was {failed.name} ({first}). "
+            "The finished runs are kept. Repeat the command to run the failed ones again."
         ) from first
 
 

@@ -18,7 +18,7 @@ def describe_verdict(summary: RunSummary) -> dict[str, str]:
     """Return the verdict's ``tone`` (good, fair, bad or open), ``label`` and ``reason``."""
     verdict = summary.verdict
     if verdict is None:
-        reason = "The verdict is written when the budget is used. This page shows the results so far."
+        reason = "Training writes the verdict when the budget is used up. This page shows the results so far."
         return {"tone": "open", "label": "still training, or stopped before its end", "reason": reason}
     return {"tone": TONES.get(verdict["label"], "bad"), "label": verdict_name(verdict), "reason": verdict["reason"]}
 

@@ -118,7 +118,8 @@ class Monitor:
         return Alarm(
             "stall",
             f"Neither the score nor the round trips have improved since step {progress['step']:,}. More time will "
-            "change little. Stop (--stop-when-stalled does it), try several seeds (--seeds-tried 4), or add images.",
+            "change little. Stop the run (--stop-when-stalled does so), try several seeds (--seeds-tried 4), or add "
+            "images.",
         )
 
     def _last_progress(self) -> Record:
@@ -139,7 +140,12 @@ def few_images(counts: Mapping[str, int]) -> list[Alarm]:
     )
     if not few:
         return []
-    return [Alarm("few_images", f"{few}: too few to learn a relation from. Use at least 50, better a few hundred.")]
+    return [
+        Alarm(
+            "few_images",
+            f"{few}, which is too few to learn a relation. Use at least 50 per domain; a few hundred are better.",
+        )
+    ]
 
 
 class CpuMonitor:

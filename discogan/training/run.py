@@ -133,7 +133,7 @@ def _require_outside_images(config: Config, out: Path) -> None:
     for key in ("a", "b"):
         folder = config.source.get(key)
         if folder and out.resolve().is_relative_to(Path(folder).resolve()):
-            raise ConfigError(f"{out} is inside the image folder {folder}. Choose an --out outside of it.")
+            raise ConfigError(f"{out} is inside the image folder {folder}. Give an --out outside that folder.")
 
 
 def _describe(config: Config, data: TrainingData) -> RunDescription:

@@ -123,7 +123,7 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Exception as error:  # Pillow's plugins raise almost anything for a damaged file.
-        raise HTTPException(415, f"Not an image. Send one of {', '.join(FORMATS)}.") from error
+        raise HTTPException(415, f"The upload is not an image. Send one of {', '.join(FORMATS)}.") from error
     if image.width * image.height > max_pixels:
         raise HTTPException(413, f"The image has more than {max_pixels:,} pixels.")
     return image

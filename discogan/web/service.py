@@ -66,7 +66,7 @@ class Service:
         if direction not in chosen.counterparts:
             domain = target_domain(direction)
             raise HTTPException(
-                404, f"There is no folder of {domain.upper()}. Start the server with --match-{domain} DIR."
+                404, f"The server has no folder of images of {domain.upper()}. Start it with --match-{domain} DIR."
             )
         return chosen.counterparts[direction]
 
@@ -83,7 +83,9 @@ class Service:
     async def translate(self, chosen: Served, direction: Direction, pixels: Pixels, round_trip: bool = False) -> Pixels:
         """Translate uint8 (H, W, C) in a batch; 404 if the round trip was not trained, 504 after ``limits.seconds``."""
         if round_trip and direction not in chosen.translator.model.round_trip_directions:
-            raise HTTPException(404, f"{chosen.name} has no round trip for {direction}. It was not trained.")
+            raise HTTPException(
+                404, f"{chosen.name} has no round trip for {direction}, because the reverse direction was not trained."
+            )
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await self.batcher.submit(Kind(chosen.name, direction, round_trip), pixels)

@@ -119,7 +119,7 @@ def test_a_file_that_is_not_an_image_gives_an_error(page, tmp_path):
     page.find_element("id", "file").send_keys(str(tmp_path / "x.png"))
     error = page.find_element("id", "error")
     wait(lambda: error.text)
-    assert "Not an image" in error.text
+    assert "not an image" in error.text
     assert not page.find_element("id", "result").is_displayed()
     page.get_log("browser")  # The log contains the refused request, as expected.
 

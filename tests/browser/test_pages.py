@@ -43,7 +43,7 @@ def test_settings_fold_out(browser, sampled_run):
     browser.get((sampled_run / "report.html").as_uri())
     cell = browser.find_element("xpath", "//th[text()='objective.gamma']")
     assert not cell.is_displayed()
-    browser.find_element("xpath", "//summary[text()='Every setting']").click()
+    browser.find_element("xpath", "//summary[text()='All settings']").click()
     assert cell.is_displayed()
 
 

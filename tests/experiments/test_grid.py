@@ -117,7 +117,7 @@ def test_a_diverged_run_is_a_result_and_the_others_continue(fake, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
-    with pytest.raises(RunError, match=r"2 of 18 runs failed, first .*-seed8-.* \(disk full\)"):
+    with pytest.raises(RunError, match=r"2 of 18 runs failed; the first was .*-seed8-.* \(disk full\)"):
         reproduce(tmp_path, seeds=9, parallel=2)
     assert len(read_records(tmp_path / "out" / grid.RESULTS)) == 16
     (tmp_path / "runs" / "disk-freed").touch()

@@ -232,4 +232,5 @@ def test_the_agreement_of_reference_runs_is_in_the_report(sampled_run, tmp_path)
     (run / "verdict.json").write_text(json.dumps({**verdict, "agreement": agreement}))
     (run / "evaluation.json").unlink(missing_ok=True)
     text = " ".join(read(write_report(run)).text.split())
-    assert "Agreement with 2 reference runs: 0.75; 0.50 mirrored left to right." in text
+    assert "Share of images translated in the same way by 2 reference runs: 0.75" in text
+    assert "; 0.50 if one run's translations are mirrored left to right." in text

@@ -54,8 +54,8 @@ def test_every_format_is_accepted(client, kind):
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
-        (TRANSLATE, b"no image", 415, "Not an image"),
-        (TRANSLATE, b"", 415, "Not an image"),
+        (TRANSLATE, b"no image", 415, "not an image"),
+        (TRANSLATE, b"", 415, "not an image"),
         (TRANSLATE, png()[:60], 415, "image"),
         (TRANSLATE, png((400, 400)), 413, "pixels"),
         (TRANSLATE, b"x" * 200_001, 413, "bytes"),
