@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from discogan.api import train
+from discogan.cli import console
 from discogan.images import from_pixels
 
 SMALL = (
@@ -26,6 +27,12 @@ SMALL = (
 def _own_cache(tmp_path_factory):
     """Use a temporary cache instead of the user's."""
     os.environ["DISCOGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _default_output():
+    """Restore what --quiet, --json - and --verbose of an earlier test changed."""
+    console.console.quiet, console.errors.verbose = False, False
 
 
 def write_images(folder: Path, count: int, seed: int, size: int = 32) -> Path:

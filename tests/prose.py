@@ -53,7 +53,7 @@ RULES = (
     ),
     Rule(r"starts (agree|disagree|that|differ)", "seeds / runs"),
     Rule(r"independently started", "another seed"),
-    Rule(r"--seeds-tried", "--seeds-tried", unless=r"seeds[-_]tried", in_code=True, exempt=("CHANGELOG.md",)),
+    Rule(r"--starts\b", "--seeds-tried", unless=r"seeds[-_]tried", in_code=True, exempt=("CHANGELOG.md",)),
     Rule(r"winners?", "selected run"),
     Rule(r"losers?", "eliminated run"),
     Rule(r"witness(es|ed)?", "reference run"),

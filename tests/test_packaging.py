@@ -56,6 +56,7 @@ def test_the_installed_wheel_runs_the_demo(built, tmp_path):
 def test_messages_name_existing_extras():
     sources = "".join(path.read_text() for path in (ROOT / "discogan").rglob("*.py"))
     named = set(re.findall(r'import_extra\(\s*"[\w.]+",\s*"(\w+)"', sources))
+    named |= set(re.findall(r'pip install "\.\[(\w+)\]"', sources))
     assert named == {"export", "hub", "metrics", "render", "track", "web"}
     assert named | {"scale", "dev", "docs"} == set(PROJECT["optional-dependencies"])
 

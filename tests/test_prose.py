@@ -16,7 +16,7 @@ SHORT_ENOUGH = "The run " + "and the next run " * 6 + "are on the list."
 """30 words."""
 BANNED = {
     "another start": "A relation is found by another start.",
-    "--seeds-tried": "Pass `--seeds-tried 4` to compare more.",
+    "--starts": "Pass `--starts 4` to compare more.",
     "winner": "The winner is trained to the end.",
     "loser": "Each loser is kept.",
     "witness": "It serves as a witness.",
@@ -69,7 +69,7 @@ PLAIN = (
     "The figure shows two curves. Look at `RUN/samples/` first.",
     "Data is shuffled again, as one batch, so that both domains start equal.",
     "There is no run in this folder. Pass the folder of a run.",
-    "`--seeds-tried` was renamed to `--seeds-tried`.",
+    "`--starts` was renamed to `--seeds-tried`.",
 )
 
 
@@ -175,7 +175,7 @@ def test_indented_code_is_skipped_but_indented_text_of_a_list_is_read(tmp_path):
 
 
 def test_old_flags_are_found_in_code_except_in_the_changelog(tmp_path):
-    text = "```\ndiscogan train a b --seeds-tried 4\n```\n"
+    text = "```\ndiscogan train a b --starts 4\n```\n"
     assert [line for line, _ in problems(tmp_path, "page.md", text)] == [2]
     assert problems(tmp_path, "CHANGELOG.md", text) == []
 

@@ -30,7 +30,7 @@ class InceptionMetric(Metric):
     """File of torch-fidelity's Inception weights; empty for PyTorch's hub cache."""
 
     on_demand: ClassVar[bool] = True
-    libraries: ClassVar[Mapping[str, str]] = {"torch_fidelity": "pip install torch-fidelity"}
+    libraries: ClassVar[Mapping[str, str]] = {"torch_fidelity": 'pip install ".[metrics]"'}
 
     def check(self) -> None:
         """Raise ``ConfigError`` if torch-fidelity or the file of weights is missing."""
