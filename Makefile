@@ -10,7 +10,7 @@ demo: $(VENV)/.installed  ## Draw two domains, train for 2.5 minutes, score the 
 test: check  ## Run all checks and all tests
 	$(BIN)/python -m pytest
 
-test-fast: $(VENV)/.installed  ## Run the tests that take seconds
+test-fast: $(VENV)/.installed  ## Run the tests that do not train for long; about ten minutes
 	$(BIN)/python -m pytest -m "not slow"
 
 check: $(VENV)/.installed  ## Check formatting, lint, types and import layers
@@ -32,6 +32,7 @@ results: $(VENV)/.installed  ## Run the studies of docs/results.md (hours): make
 
 docs: $(VENV)/.installed  ## Build the site into build/site; a warning is an error
 	$(BIN)/python -m discogan.cli.reference > docs/cli.md
+	$(BIN)/python -m discogan.cli.settings > docs/settings.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:

@@ -97,6 +97,10 @@ def _require_within(name: str, value: float, bounds: Sequence[Bound]) -> None:
         raise ConfigError(f"{name} must be {' and '.join(map(str, bounds))}, not {value}.")
 
 
+KIND_NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+"""Types in the words of messages and of the documentation."""
+
+
 def check_value(value: Any, hint: Any, name: str) -> Any:
     """Return ``value`` if its annotation allows it; an int becomes a float where only a float is allowed.
 
@@ -116,7 +120,7 @@ def check_value(value: Any, hint: Any, name: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number, not {value}.")
     if not any(_is_choice(value, choice) for choice in choices) and not any(_is_a(value, kind) for kind in kinds):
-        named = [kind.__name__ for kind in kinds if kind is not type(None)]
+        named = [KIND_NAMES.get(kind.__name__, kind.__name__) for kind in kinds if kind is not type(None)]
         allowed = _either([*map(str, choices), *named])
         raise ConfigError(f"{name} must be {allowed}, not {value!r}.")
     if value is not None:

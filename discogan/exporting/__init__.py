@@ -139,7 +139,8 @@ def export(
             largest = _largest_difference(writer, unchecked, network.to(torch_device), inputs) / level
             if largest > MAX_DIFFERENCE_LEVELS:
                 raise RunError(
-                    f"The file differs from PyTorch by up to {largest:.1f} of 255 levels. {file} was not written."
+                    f"The file differs from PyTorch by up to {largest:.1f} of 255 levels. {file} was not written. "
+                    "Try --pixels float, or another --format."
                 )
             unchecked.replace(file)
         finally:

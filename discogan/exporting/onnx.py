@@ -16,7 +16,7 @@ from discogan.registry import EXPORT_FORMATS
 
 @EXPORT_FORMATS.register("onnx")
 class Onnx(ExportFormat):
-    """FILE.onnx, for ONNX Runtime and other programs; every discogan command takes it instead of a run."""
+    """FILE.onnx, for ONNX Runtime and other programs; translate, chain and serve take it instead of a run."""
 
     suffix = ".onnx"
 
