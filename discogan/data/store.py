@@ -13,6 +13,7 @@ import json
 import mmap
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -38,6 +39,9 @@ MAX_BROKEN_SHARE = 0.05
 """Share of the images that may be broken."""
 CHUNK_IMAGES = 64
 """Images that a worker decodes at a time."""
+KEY_LENGTH = 32
+"""Hexadecimal digits of a store's key."""
+KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 LARGE_STORE_BYTES = 2**30
 """Size from which a store may not fit into memory."""
 Progress = Callable[[int, int], None]
@@ -86,16 +90,29 @@ def open_store(
     parse_colour(decoding.background)
     listing = cache / "listings" / _digest(decoding, (_stat_line(record) for record in records))
     workers = workers or os.cpu_count() or 1
-    key = listing.read_text() if listing.exists() else _content_key(records, decoding, workers)
+    listed_key = _read_listing(listing)
+    key = listed_key or _content_key(records, decoding, workers)
     folder = cache / "stores" / key
     if not (folder / "index.json").exists():
         _build_store(folder, records, decoding, workers, progress)
-    if not listing.exists():
+    if listed_key is None:
         listing.parent.mkdir(parents=True, exist_ok=True)
         write_text(listing, key)
     index = json.loads((folder / "index.json").read_text())
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     return ImageStore(pixels, index["names"], index["skipped"], key)
+
+
+def _read_listing(listing: Path) -> str | None:
+    """Return the key in a listing, or ``None`` if there is none.
+
+    Only a digest is accepted: a damaged listing must never name another folder, because incomplete stores are removed.
+    """
+    try:
+        key = listing.read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return key if KEY.fullmatch(key) else None
 
 
 def expect_random_access(pixels: Pixels) -> Pixels:
@@ -236,7 +253,7 @@ def _digest(decoding: Decoding, lines: Iterator[str]) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT_VERSION, asdict(decoding)]).encode())
     for line in lines:
         digest.update(line.encode())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:KEY_LENGTH]
 
 
 def _stat_line(record: Record) -> str:

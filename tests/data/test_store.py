@@ -160,3 +160,24 @@ def test_environment_variables_set_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("DISCOGAN_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "discogan"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{folder}", b"../..", b"..", b"/", b"\xff\xfe", b"{key}\n", b"{key}/../../..", b"A" * 32, b"\0" * 32],
+    ids=["empty", "a folder", "up", "parent", "root", "not text", "line end", "path", "upper case", "zeros"],
+)
+def test_a_damaged_listing_removes_nothing_and_is_written_again(tmp_path, content):
+    images, cache, precious = write_images(tmp_path / "images", 3, 1), tmp_path / "cache", tmp_path / "precious"
+    precious.mkdir()
+    (precious / "work.txt").write_text("years of it")
+    first = open_store(folder_records(images), Decoding(32, 3), cache=cache)
+    (listing,) = (cache / "listings").iterdir()
+    whole = listing.read_bytes()
+    listing.write_bytes(content.replace(b"{folder}", str(precious).encode()).replace(b"{key}", first.key.encode()))
+    again = open_store(folder_records(images), Decoding(32, 3), cache=cache)
+    assert (precious / "work.txt").read_text() == "years of it"
+    assert images.is_dir()
+    assert again.key == first.key
+    assert np.array_equal(again.pixels, first.pixels)
+    assert listing.read_bytes() == whole
