@@ -20,7 +20,7 @@ from discogan.devices import place
 from discogan.errors import RunError
 from discogan.files import sync, write_json, write_text
 from discogan.model import TranslationModel, build_model
-from discogan.run_folder import NETWORKS, Progress, RunFolder, step_of
+from discogan.run_folder import NETWORKS, Progress, RunFolder, is_complete_checkpoint
 
 State = dict[str, Tensor]
 
@@ -28,10 +28,13 @@ State = dict[str, Tensor]
 def save_checkpoint(run: RunFolder, files: Mapping[str, State], progress: Progress, keep: int) -> Path:
     """Write named tensors, one file for each name, and delete all but the ``keep`` newest checkpoints."""
     final = run.checkpoints / f"step-{progress.step:06d}"
-    if not final.exists():
-        _write_temporary(run, final, files, progress).rename(final)
+    if not is_complete_checkpoint(final):
+        temporary = _write_temporary(run, final, files, progress)
+        if final.exists():
+            _delete(final)
+        temporary.rename(final)
         sync(run.checkpoints)
-    write_text(run.path / "last", final.name)
+    write_text(run.last, final.name)
     _prune(run, keep)
     return final
 
@@ -75,13 +78,18 @@ def _write_temporary(run: RunFolder, final: Path, files: Mapping[str, State], pr
 
 
 def _prune(run: RunFolder, keep: int) -> None:
-    for path in sorted(run.checkpoints.glob("step-*"), key=step_of)[:-keep]:
-        # Renamed first: a half-deleted folder must not look like a checkpoint.
-        doomed = path.with_name(f".dropping-{path.name}")
-        path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+    for path in run.complete_checkpoints()[:-keep]:
+        _delete(path)
     for left_over in run.checkpoints.glob(".dropping-*"):
         shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _delete(checkpoint: Path) -> None:
+    """Delete a checkpoint. It is renamed first, because a half-deleted folder must not look like a checkpoint."""
+    doomed = checkpoint.with_name(f".dropping-{checkpoint.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def write_tensors(file: Path, tensors: State) -> None:

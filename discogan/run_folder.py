@@ -21,6 +21,8 @@ Files and folders appear under their names only when they are complete and on di
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,6 +43,8 @@ Record = dict[str, Any]
 """One line of metrics.jsonl or scores.jsonl."""
 POSITION_KEYS = ("step", "images_seen", "elapsed_seconds", "images_per_second")
 """Keys of a metrics record that are not losses."""
+CHECKPOINT_NAME = re.compile(r"step-(\d+)")
+"""The name of a checkpoint, which holds its step."""
 MIN_REFERENCE_PROGRESS = 0.8
 """A reference run must have at least this share of the steps of the longest one."""
 
@@ -130,6 +134,7 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.checkpoints = self.path / "checkpoints"
+        self.last = self.path / "last"
         self.best = self.path / "best"
         self.samples = self.path / "samples"
         self.metrics = self.path / "metrics.jsonl"
@@ -205,8 +210,16 @@ class RunFolder:
 
     def last_checkpoint(self) -> Path | None:
         """Return the newest complete checkpoint, or ``None``."""
-        complete = [path for path in self.checkpoints.glob("step-*") if (path / "progress.json").exists()]
-        return max(complete, key=step_of, default=None)
+        return max(self.complete_checkpoints(), key=step_of, default=None)
+
+    def complete_checkpoints(self) -> list[Path]:
+        """Return the complete checkpoints, oldest first. Finding, writing and pruning use this one definition."""
+        return sorted(filter(is_complete_checkpoint, self.checkpoints.glob("step-*")), key=step_of)
+
+    def broken_checkpoints(self) -> list[Path]:
+        """Return the folders that are named like a checkpoint but are not complete, by name."""
+        named = [path for path in self.checkpoints.glob("step-*") if CHECKPOINT_NAME.fullmatch(path.name)]
+        return sorted(path for path in named if not is_complete_checkpoint(path))
 
     def inference_checkpoint(self) -> Path:
         """Return the checkpoint to use: the folder itself if it is one, else best/, else the newest.
@@ -228,9 +241,27 @@ def step_of(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
+def is_complete_checkpoint(folder: Path) -> bool:
+    """Return whether a folder is named like a checkpoint, and has a progress.json of the step in its name."""
+    if not CHECKPOINT_NAME.fullmatch(folder.name):
+        return False
+    try:
+        return read_progress(folder).step == step_of(folder)
+    except RunError:
+        return False
+
+
 def read_progress(checkpoint: Path) -> Progress:
-    """Return the progress at which a checkpoint was written."""
-    return Progress(**json.loads((checkpoint / "progress.json").read_text()))
+    """Return the progress at which a checkpoint was written; raise ``RunError`` if it is missing or damaged."""
+    file = checkpoint / "progress.json"
+    try:
+        table = json.loads(file.read_text("utf-8"))
+        step, seconds = table["step"], float(table["elapsed_seconds"])
+        if type(step) is not int or step < 0 or not 0 <= seconds < math.inf:
+            raise ValueError(f"step {step!r}, elapsed_seconds {seconds!r}")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RunError(f"{file} is missing or damaged ({error}). Use another checkpoint of the run.") from error
+    return Progress(step, seconds)
 
 
 def _read_config(folder: Path) -> Table:

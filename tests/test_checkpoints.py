@@ -150,3 +150,46 @@ def test_a_restored_optimiser_continues_exactly(layout):
 def test_the_error_for_a_parent_folder_names_the_run(small_run):
     with pytest.raises(RunError, match=f"There is one at .*{small_run.name}"):
         load_model(small_run.parent, CPU)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        None,
+        "",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        '{"step": 3}',
+        '{"step": 2, "elapsed_seconds": 1}',
+        '{"step": "3"}',
+        "[" * 9999,
+    ],
+    ids=["missing", "empty", "torn", "no keys", "list", "null", "no seconds", "other step", "text", "deep"],
+)
+def test_a_broken_checkpoint_is_not_used_counted_or_named_and_is_written_again(run, progress):
+    for step in (1, 2, 3):
+        save(run, step)
+    broken = run.checkpoints / "step-000003"
+    (broken / "progress.json").unlink()
+    if progress is not None:
+        (broken / "progress.json").write_text(progress)
+    assert run.last_checkpoint().name == "step-000002"
+    assert run.broken_checkpoints() == [broken]
+    save(run, 2, keep=1)
+    assert run.last.read_text() == "step-000002"
+    assert [path.name for path in run.complete_checkpoints()] == ["step-000002"]
+    save(run, 3, keep=1)
+    assert run.broken_checkpoints() == []
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-000003"]
+
+
+def test_folders_with_other_names_are_no_checkpoints(run):
+    save(run, 5)
+    for name in ("step-000005 (copy)", "step-", "step-x", "steps"):
+        shutil.copytree(run.checkpoints / "step-000005", run.checkpoints / name)
+    assert run.complete_checkpoints() == [run.checkpoints / "step-000005"]
+    assert run.broken_checkpoints() == []
+    save(run, 6, keep=1)
+    assert (run.checkpoints / "step-000005 (copy)").is_dir()

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import threading
 from dataclasses import replace
@@ -355,3 +356,32 @@ def test_signals_are_not_caught_outside_the_main_thread():
     with catch_signals():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(domains, tmp_path):
+    class Alarms(Observer):
+        def on_alarm(self, alarm):
+            messages.append(alarm.message)
+
+    messages = []
+    fit(domains, tmp_path / "run")
+    whole = weights(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "step-000007" / "progress.json").write_text("{}")
+    resume(tmp_path / "run", observer=Alarms())
+    assert any("damaged checkpoints (step-000007)" in message and "step-000006" in message for message in messages)
+    again = weights(tmp_path / "run")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.parametrize("damage", ["all gone", "all damaged"])
+def test_resuming_never_starts_again_from_zero_in_silence(domains, tmp_path, damage):
+    fit(domains, tmp_path / "run")
+    metrics = (tmp_path / "run" / "metrics.jsonl").read_text()
+    if damage == "all gone":
+        shutil.rmtree(tmp_path / "run" / "checkpoints")
+    else:
+        for file in (tmp_path / "run" / "checkpoints").rglob("progress.json"):
+            file.unlink()
+    with pytest.raises(RunError, match="was trained before, but none of its checkpoints is complete"):
+        resume(tmp_path / "run")
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == metrics

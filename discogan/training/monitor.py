@@ -34,7 +34,7 @@ class Alarm:
     """A problem and what to do about it."""
 
     kind: str
-    """few_images, collapse, domination, stall, busy_cpu or divergence."""
+    """few_images, collapse, domination, stall, busy_cpu, divergence or damaged_checkpoint."""
     message: str
 
 

@@ -12,7 +12,7 @@ from discogan.checkpoints import restore_best, save_best, save_checkpoint
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
 from discogan.data.store import expect_random_access
-from discogan.errors import DivergedError
+from discogan.errors import DivergedError, RunError
 from discogan.images import Pixels
 from discogan.model import evaluation_mode
 from discogan.objectives import Terms
@@ -166,8 +166,17 @@ class Trainer:
     def _restore(self) -> Progress:
         """Load the newest checkpoint, if there is one, and return its progress."""
         restore_best(self.run)
-        checkpoint = self.run.last_checkpoint()
+        checkpoint, broken = self.run.last_checkpoint(), self.run.broken_checkpoints()
+        names = ", ".join(path.name for path in broken)
         if checkpoint is None:
+            if broken or self.run.last.exists():
+                raise RunError(
+                    f"{self.run.path} was trained before, but none of its checkpoints is complete"
+                    f"{f' (damaged: {names})' if broken else ''}. Restore {self.run.checkpoints}, or start a new run."
+                )
             return Progress()
+        if broken:
+            message = f"{self.run.path} has damaged checkpoints ({names}). Training continues from {checkpoint.name}."
+            self.observer.on_alarm(Alarm("damaged_checkpoint", message))
         self.learner.restore(checkpoint)
         return read_progress(checkpoint)
