@@ -17,6 +17,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from discogan.errors import ConfigError, unknown_choice
@@ -384,6 +385,10 @@ def load_config(
     return Config.from_dict({**table, "preset": preset, "seed": seed})
 
 
+PATH_OPTIONS = {("source", "a"), ("source", "b"), ("source", "root"), ("anchors", "file")}
+"""Options that hold a path."""
+
+
 def split_setting(setting: str) -> tuple[str, str, Any]:
     """Split ``GROUP.OPTION=VALUE``; the value is TOML, and a bare word is a string. Raises ``ConfigError``."""
     path, equals, text = setting.partition("=")
@@ -401,6 +406,9 @@ def parse_setting(setting: str) -> Table:
     group, option, value = split_setting(setting)
     if group not in GROUPS:
         raise unknown_choice("option group", group, GROUPS)
+    if (group, option) in PATH_OPTIONS and isinstance(value, str) and value:
+        # Absolute, so that the run can be resumed from any folder.
+        value = str(Path(value).expanduser().resolve())
     return {group: {_with_current_name(group, option): value}}
 
 

@@ -206,3 +206,13 @@ def test_configurations_of_version_0_1_0_load(tmp_path):
     descriptions = [RunDescription.from_dict(table) for table in tables]
     assert {description.config.training.seeds_tried for description in descriptions} >= {1, 2}
     assert any("starts" in table["config"]["training"] for table in tables)
+
+
+@pytest.mark.parametrize("option", ["source.a", "source.b", "source.root", "anchors.file"])
+def test_a_path_that_is_set_becomes_absolute(option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    group, name = option.split(".")
+    assert parse_setting(f"{option}=images") == {group: {name: str(tmp_path / "images")}}
+    assert parse_setting(f"{option}=~/images") == {group: {name: str(tmp_path / "home" / "images")}}
+    assert parse_setting(f"{option}={tmp_path}") == {group: {name: str(tmp_path)}}

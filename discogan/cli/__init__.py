@@ -4,6 +4,7 @@ Exit codes: 0 is success, and 2 is an error that the user can fix. 130 and 143 m
 training has written a checkpoint then. Commands import PyTorch only when they run.
 """
 
+import errno
 import importlib
 import logging
 import sys
@@ -31,6 +32,7 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.errors import DiscoGANError
+from discogan.files import cache_folder
 from discogan.registry import import_file
 
 GLOBAL_FLAGS = {
@@ -105,15 +107,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _fail(explain(error, ["--quiet", "--verbose", "--import"]))
     except DiscoGANError as error:
         code = _fail(str(error))
-    except (PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        code = _fail(f"{error.filename}: {error.strerror}. Check the path and its permissions.")
     except OSError as error:
-        code = _fail(f"{error}. Check that the disk has room.")
+        code = _fail(_explain_os_error(error))
     except MemoryError as error:
         code = _fail(f"Out of memory ({error}). Try a smaller --set training.batch_size=... or --batch-size.")
     except KeyboardInterrupt:
         code = _fail("Stopped.", 130)
     sys.exit(code or 0)
+
+
+def _explain_os_error(error: OSError) -> str:
+    """Return what the system refused, for which file, and what to do."""
+    what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    if error.errno == errno.ENOSPC:
+        return f"{what}. Free some disk space, or choose another folder."
+    if error.errno == errno.EROFS:
+        return f"{what}. Choose a folder on a disk that can be written."
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{what}. Choose a shorter name."
+    if str(error.filename or "").startswith(str(cache_folder())):
+        return f"{what}. The cache cannot be used. Set DISCOGAN_CACHE to a folder that can be written."
+    return f"{what}. Check the path and its permissions."
 
 
 def _fail(message: str, code: int = 2) -> int:

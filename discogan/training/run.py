@@ -15,7 +15,7 @@ from discogan import version
 from discogan.checkpoints import load_model
 from discogan.config import Config, Table, change_training
 from discogan.devices import describe_machine, own_state, pick_device
-from discogan.errors import ConfigError, RunError
+from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
 from discogan.registry import OBJECTIVES, imported_files, merge_imports
@@ -64,7 +64,12 @@ def resume(
         description = run.describe() if run.exists or not has_plan(run) else read_plan(run).description
         config = change_training(description.config, steps, minutes, settings)
         check_config(config)
-        data = prepare_data(config, observer)
+        try:
+            data = prepare_data(config, observer)
+        except DataError as error:
+            raise DataError(
+                f"{error} If the images were moved, add --set source.a=DIR, source.b=DIR or source.root=DIR."
+            ) from error
         _require_same_images(data.describe(), description.data, run.path)
         description = replace(description, config=config, imports=merge_imports(description.imports))
         if run.exists:

@@ -1,6 +1,8 @@
 """Completion, --quiet, JSON on standard output, no colours in pipes, one sentence for each mistake."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import pytest
 
 import discogan as package
 from discogan.cli import main
+from discogan.files import cache_folder
 from tests.cli.test_commands import FLAGS, discogan
 
 
@@ -146,3 +149,38 @@ def test_a_reader_that_closes_the_pipe_is_no_failure():
     process = subprocess.Popen([sys.executable, "-m", "discogan", "list"], stdout=subprocess.PIPE)
     process.stdout.close()
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.ENOSPC, "Free some disk space"),
+        (errno.EROFS, "on a disk that can be written"),
+        (errno.ENAMETOOLONG, "Choose a shorter name"),
+        (errno.EACCES, "Check the path and its permissions"),
+        (errno.ENOTDIR, "Check the path and its permissions"),
+    ],
+)
+def test_an_error_of_the_system_names_the_file_and_the_right_cure(monkeypatch, capsys, number, cure):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number), "runs/one/config.json")
+
+    monkeypatch.setattr("discogan.run_folder.read_summary", fail)
+    with pytest.raises(SystemExit) as end:
+        main(["info", "runs/one"])
+    assert end.value.code == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert message.startswith(f"runs/one/config.json: {os.strerror(number)}. ")
+    assert cure in message
+
+
+def test_a_cache_that_cannot_be_used_names_its_variable(monkeypatch, capsys):
+    file = str(cache_folder() / "stores" / "x")
+
+    def fail(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", file)
+
+    monkeypatch.setattr("discogan.run_folder.read_summary", fail)
+    with pytest.raises(SystemExit):
+        main(["info", "runs/one"])
+    assert "Set DISCOGAN_CACHE" in " ".join(capsys.readouterr().err.split())
