@@ -91,7 +91,7 @@ def test_another_component_does_not_inherit_options():
 
 
 def test_an_option_of_the_default_source_needs_no_name():
-    assert load_config("modern", settings=["source.a=x"]).source == {"name": "folders", "a": "x"}
+    assert load_config("modern", settings=["source.a=/x"]).source == {"name": "folders", "a": "/x"}
 
 
 def test_a_configuration_survives_its_dictionary():
@@ -123,7 +123,7 @@ def test_a_new_budget_keeps_the_other_settings():
         ("objective.gamma=1e-3", {"objective": {"gamma": 1e-3}}),
         ("data.flip=true", {"data": {"flip": True}}),
         ("data.background=#00ff00", {"data": {"background": "#00ff00"}}),
-        ("source.a=C:\\pictures=x", {"source": {"a": "C:\\pictures=x"}}),
+        ("source.attribute=a\\b=x", {"source": {"attribute": "a\\b=x"}}),
         ("training.starts=3", {"training": {"seeds_tried": 3}}),
     ],
 )
