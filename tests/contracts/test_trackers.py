@@ -8,7 +8,7 @@ from discogan.config import load_config
 from discogan.errors import ConfigError
 from discogan.registry import TRACKERS
 from discogan.run_folder import Progress
-from discogan.training import Alarm, Outcome, StepReport
+from discogan.training import Alarm, Observer, Outcome, StepReport
 from discogan.verdict import Verdict
 
 
@@ -27,6 +27,7 @@ def test_a_tracker_accepts_every_event_of_a_training_and_of_a_resumed_one(name, 
     sheet = tmp_path / "step-000001.png"
     Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(sheet)
     tracker = build(name)
+    assert isinstance(tracker, Observer)
     for step in (1, 2):
         tracker.on_prepare("a", 1, 2)
         tracker.on_skipped("b", ["x.png is not a readable image."])
