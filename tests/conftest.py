@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from discogan import registry
 from discogan.api import train
 from discogan.cli import console
 from discogan.images import from_pixels
@@ -33,6 +34,15 @@ def _own_cache(tmp_path_factory):
 def _default_output():
     """Restore what --quiet, --json - and --verbose of an earlier test changed."""
     console.console.quiet, console.errors.verbose = False, False
+
+
+@pytest.fixture
+def own_registries(monkeypatch):
+    """Forget the components that a test imports from files."""
+    for each in registry.REGISTRIES:
+        each.entries()
+        monkeypatch.setattr(each, "_entries", dict(each._entries))
+    monkeypatch.setattr(registry, "_imported", dict(registry._imported))
 
 
 def write_images(folder: Path, count: int, seed: int, size: int = 32) -> Path:

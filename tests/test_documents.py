@@ -54,6 +54,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.usefixtures("own_registries")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_documented_commands_run_in_their_order(document, small_run, domains, tmp_path, monkeypatch):
     """Run commands that name real files; words in capitals are for the reader to fill in."""

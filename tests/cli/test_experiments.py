@@ -31,7 +31,7 @@ def test_mistakes_are_explained(tmp_path, capsys):
 def test_chain_draws_every_step(small_run, domains, tmp_path, capsys):
     steps = [f"{small_run}:a_to_b", f"{small_run}:b_to_a", f"{small_run}:a_to_b"]
     assert run("chain", domains[0], *steps, "--out", tmp_path / "chain.png", "--count", 5) == 0
-    assert "5 images, 3 steps" in capsys.readouterr().out
+    assert "5 images and 3 translation steps" in capsys.readouterr().out
     with Image.open(tmp_path / "chain.png") as sheet:
         assert sheet.height >= 4 * 96
     assert run("chain", domains[0], str(small_run), "--out", tmp_path / "chain.png") == 2
