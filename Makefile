@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast check format results bench docs clean
+.PHONY: install demo test test-fast check format results bench docs clean
+
+install: $(VENV)/.installed  ## Install everything into .venv; about a minute, 2.5 GB
 
 demo: $(VENV)/.installed  ## Draw two domains, train for 2.5 minutes, score the run, write a contact sheet
 	$(BIN)/discogan demo --out runs/demo

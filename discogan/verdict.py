@@ -218,7 +218,7 @@ def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
         f"the untranslated input finds {scores[worst]['identity_top_1']:.1%}."
     )
     if any(gain < -MIN_STANDARD_ERRORS * error for gain, error in gains.values()):
-        return replace(verdict, label="unstable", reason=f"{verdict.reason} But {finding}")
+        return replace(verdict, label="unstable", reason=f"True pairs contradict the relation: {finding}")
     if verdict.label == "unconfirmed" and all(
         gain >= max(MIN_TOP_1_GAIN - 1e-9, MIN_STANDARD_ERRORS * error) for gain, error in gains.values()
     ):

@@ -37,8 +37,8 @@ def match(
     b
         Folder of images of domain B.
     out
-        The CSV file, with the columns path_a,path_b,rank,score. A higher score is more certain; at 0, other candidates
-        are as close.
+        The CSV file, with the columns path_a,path_b,rank,score. A higher score is more certain; at 0 or below, other
+        candidates are as close.
     count
         Counterparts of each image (default: 5).
     one_to_one

@@ -117,9 +117,9 @@ class Monitor:
             return None
         return Alarm(
             "stall",
-            f"Neither the score nor the round trips have improved since step {progress['step']:,}. More time will "
-            "change little. Stop the run (--stop-when-stalled does so), try several seeds (--seeds-tried 4), or add "
-            "images.",
+            f"Neither the score nor the round trips have improved since step {progress['step']:,}, so more "
+            "time probably does not help. --stop-when-stalled stops such a run. Several seeds (--seeds-tried 4) or "
+            "more images may help.",
         )
 
     def _last_progress(self) -> Record:
@@ -167,8 +167,7 @@ class CpuMonitor:
             Alarm(
                 "busy_cpu",
                 f"Other processes are using the CPU: this run's {self._threads} threads get only {share:.0%} of their "
-                "time. Stop and resume with --set training.threads=1 (demo: --threads 1), which is often several "
-                "times faster.",
+                "time. Stop and resume with --threads 1, which is often several times faster.",
             )
         ]
 
