@@ -19,13 +19,14 @@ class NonFiniteLoss:
 
 
 class LossLog:
-    """Keeps the terms of each step on the device until they are read.
+    """Keeps the terms of each step on the device until they are read, each once.
 
     Reading many steps at once spares the device a wait in each of them.
     """
 
     def __init__(self) -> None:
         self._pending: list[tuple[int, Terms]] = []
+        self._read: list[tuple[int, dict[str, float]]] = []
 
     def add(self, step: int, terms: Terms) -> None:
         """Add the detached terms of a step, counted from 0."""
@@ -45,12 +46,13 @@ class LossLog:
         for _, values in self._values():
             for name, value in values.items():
                 series.setdefault(name, []).append(value)
-        self._pending = []
+        self._read = []
         return {name: sum(values) / len(values) for name, values in sorted(series.items())}
 
     def _values(self) -> list[tuple[int, dict[str, float]]]:
-        read = []
+        """Return the terms of every step since the last means, after moving the pending ones off the device."""
         for step, terms in self._pending:
             values = torch.stack(list(terms.values())).tolist()
-            read.append((step, dict(zip(terms, values, strict=True))))
-        return read
+            self._read.append((step, dict(zip(terms, values, strict=True))))
+        self._pending = []
+        return self._read
