@@ -4,6 +4,7 @@
     ├── ConfigError          an option, preset or component that does not exist or does not fit
     ├── DataError            images that cannot be found, read or used
     ├── RunError             a run folder or checkpoint that cannot be used
+    │   └── RecordError      a damaged JSON file of a run or of the cache
     └── DivergedError        a loss became NaN or infinite during training
 
 Each message says what happened, gives the offending value, and says what to do. The command line prints it
@@ -28,6 +29,15 @@ class DataError(DiscoGANError):
 
 class RunError(DiscoGANError):
     """A run folder or checkpoint that cannot be used."""
+
+
+class RecordError(RunError):
+    """A JSON file that is missing, damaged or not valid. ``source`` names it and ``problem`` the field."""
+
+    def __init__(self, source: object, problem: str) -> None:
+        self.source = source
+        self.problem = problem
+        super().__init__(f"{source} is damaged or missing ({problem}). Restore or delete the file.")
 
 
 class DivergedError(DiscoGANError):

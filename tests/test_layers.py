@@ -22,7 +22,7 @@ LAYERS = [
     {"images", "devices", "run_folder"},
     {"register", "listing"},
     {"registry", "extras", "pages"},
-    {"config", "directions", "labels", "files"},
+    {"config", "directions", "labels", "files", "records"},
     {"errors", "version"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
@@ -38,7 +38,7 @@ STANDARD_LIBRARY_ONLY = {
     "registry",
     "version",
 }
-WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli", "run_folder"}
+WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli", "records", "run_folder"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 
 

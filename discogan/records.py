@@ -1,0 +1,90 @@
+"""Turn the bytes of JSON files into validated records: the one place that parses what a file of a run or cache holds.
+
+A record is a frozen dataclass. msgspec checks keys, types and bounds (``Annotated[int, Meta(ge=0)]``) against its
+fields. Keys that the dataclass does not have are ignored, so that a later version may add some. File size, nesting
+depth and the range of numbers are bounded here, so a damaged or hostile file is one ``RecordError``.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from discogan.errors import RecordError
+
+MAX_BYTES = 256 * 2**20
+"""Largest JSON file that is read. A store index of a million names has about 50 MB."""
+MAX_DEPTH = 32
+"""Deepest nesting of lists and objects that is accepted."""
+MAX_COUNT = 2**53
+"""Largest count or step: beyond it, JSON readers of other languages lose digits."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+"""A step or a number of items."""
+Seconds = Annotated[float, Meta(ge=0, le=1e15)]
+"""A duration in seconds."""
+Share = Annotated[float, Meta(ge=0, le=1)]
+"""A share or a probability."""
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+"""A SHA-256 digest in hexadecimal digits."""
+
+Record = TypeVar("Record")
+
+
+def read_record(file: Path, kind: type[Record]) -> Record:
+    """Read a JSON file into ``kind``, a dataclass or another type that msgspec knows.
+
+    Raises ``RecordError``, which names the file and the field, if the file is missing, too large or not valid.
+    """
+    return convert_record(read_json(file), kind, file)
+
+
+def read_json(file: Path) -> Any:
+    """Return a JSON file as plain values of limited size and depth; raise ``RecordError`` if that is impossible."""
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise RecordError(file, "it is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise RecordError(file, f"it has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+        data = file.read_bytes()
+    except OSError as error:
+        raise RecordError(file, error.strerror or str(error)) from error
+    return parse_json(data, file)
+
+
+def parse_json(data: bytes, source: object) -> Any:
+    """Return JSON as plain values; ``source`` names it in the ``RecordError`` that damaged JSON raises."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise RecordError(source, str(error)) from error
+    _check_depth(value, source)
+    return value
+
+
+def convert_record(value: Any, kind: type[Record], source: object) -> Record:
+    """Check plain values against ``kind``; raise ``RecordError``, which names ``source`` and the field."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RecordError(source, str(error)) from error
+
+
+def _check_depth(value: Any, source: object) -> None:
+    """Raise ``RecordError`` if lists and objects are nested deeper than ``MAX_DEPTH``."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                deeper += item.values()
+            elif isinstance(item, list):
+                deeper += item
+        level = deeper
+    if any(isinstance(item, dict | list) for item in level):
+        raise RecordError(source, f"it is nested deeper than {MAX_DEPTH} levels")

@@ -1,0 +1,101 @@
+"""JSON files become validated records, or one message that names the file and the field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discogan.errors import RecordError
+from discogan.records import MAX_DEPTH, Count, Sha256, convert_record, parse_json, read_record
+
+
+@dataclass(frozen=True)
+class Example:
+    step: Count
+    digest: Sha256 | None = None
+
+
+def test_a_valid_file_becomes_a_record(tmp_path: Path) -> None:
+    file = tmp_path / "example.json"
+    file.write_text(f'{{"step": 3, "digest": "{"0f" * 32}", "a later key": 1}}')
+    assert read_record(file, Example) == Example(3, "0f" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "truncated"),
+        ("{", "truncated"),
+        ("[]", "Expected `object`, got `array`"),
+        ("{}", "step"),
+        ('{"step": null}', r"\$\.step"),
+        ('{"step": -1}', r"\$\.step"),
+        ('{"step": 1.5}', r"\$\.step"),
+        ('{"step": "3"}', r"\$\.step"),
+        ('{"step": true}', r"\$\.step"),
+        ('{"step": 1e999}', "range"),
+        ('{"step": NaN}', "malformed"),
+        ('{"step": 9007199254740993}', r"\$\.step"),
+        ('{"step": 3, "digest": "../../etc"}', r"\$\.digest"),
+        ('{"step": 3, "more": ' + "[" * 10**6 + "]" * 10**6 + "}", "recursion|nested"),
+        ('{"step": 3, "more": ' + "[" * 40 + "]" * 40 + "}", "nested deeper"),
+    ],
+)
+def test_a_damaged_file_is_one_message_that_names_it(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "example.json"
+    file.write_text(text)
+    with pytest.raises(RecordError, match=problem) as caught:
+        read_record(file, Example)
+    assert str(file) in str(caught.value)
+
+
+def test_bytes_that_are_not_utf8_and_files_that_are_no_files(tmp_path: Path) -> None:
+    file = tmp_path / "example.json"
+    for data in (b"\xff\xfe{}", b'{"step": 3, "\xff": 1}', b'"\xed\xa0\x80"'):
+        file.write_bytes(data)
+        with pytest.raises(RecordError):
+            read_record(file, Example)
+    for path in (tmp_path, tmp_path / "missing", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(RecordError):
+            read_record(path, Example)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "large.json"
+    with file.open("wb") as stream:
+        stream.truncate(2**40)
+    with pytest.raises(RecordError, match="bytes, more than"):
+        read_record(file, Example)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["step", "digest", "x"]), inner),
+    max_leaves=10,
+)
+
+
+@given(values)
+def test_any_value_is_a_record_or_a_record_error(value: object) -> None:
+    try:
+        record = convert_record(value, Example, "example")
+    except RecordError:
+        return
+    assert type(record.step) is int
+    assert record.step >= 0
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_json_or_a_record_error(data: bytes) -> None:
+    try:
+        parse_json(data, "example")
+    except RecordError:
+        return
+
+
+def test_the_deepest_accepted_nesting() -> None:
+    parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, "example")
+    with pytest.raises(RecordError):
+        parse_json(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "example")
