@@ -33,8 +33,8 @@ from scipy.stats import spearmanr
 from discogan.config import load_config
 from discogan.devices import describe_machine
 from discogan.directions import DIRECTIONS
+from discogan.records import read_json_lines
 from discogan.registry import OBJECTIVES
-from discogan.run_folder import read_records
 from tasks import TASKS, prepare
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -120,7 +120,7 @@ def main() -> None:
     if arguments.command == "study":
         for line in STUDIES[arguments.study]:
             run_grid(parser.parse_args(["run", str(arguments.data), *shlex.split(line)]), file)
-    print(TABLES.get(arguments.study, make_table)(read_records(file)))
+    print(TABLES.get(arguments.study, make_table)(read_json_lines(file)))
     write_tables()
 
 
@@ -128,7 +128,7 @@ def write_tables() -> None:
     """Write each study's tables between their marks in the pages of docs."""
     tables = {}
     for study in STUDIES:
-        rows = read_records(RESULTS / f"{study}.jsonl")
+        rows = read_json_lines(RESULTS / f"{study}.jsonl")
         if rows:
             tables[f"study {study}"] = TABLES.get(study, make_table)(rows)
         if rows and study == "discovery":
@@ -166,7 +166,7 @@ def make_parser() -> argparse.ArgumentParser:
 def run_grid(arguments: argparse.Namespace, results: Path) -> None:
     """Run the jobs that have no result from a machine with the same kind of processor."""
     processor = describe_processor({"machine": describe_machine()})
-    finished_keys = {key(row) for row in read_records(results) if describe_processor(row) == processor}
+    finished_keys = {key(row) for row in read_json_lines(results) if describe_processor(row) == processor}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs: list[Row] = [
         {

@@ -24,6 +24,8 @@ from discogan.errors import ConfigError, unknown_choice
 
 Table = dict[str, Any]
 Kind = TypeVar("Kind")
+MAX_NUMBER = 2**53
+"""Largest number that an option may have: beyond it, JSON readers of other languages lose digits."""
 
 
 # Types and bounds of an option --------------------------------------------------------------------
@@ -118,8 +120,8 @@ def check_value(value: Any, hint: Any, name: str) -> Any:
     kinds = [get_origin(member) or member for member in members if get_origin(member) is not Literal]
     if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
         value = float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{name} must be a finite number, not {value}.")
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ConfigError(f"{name} must be a finite number of at most {MAX_NUMBER:,}, not {value}.")
     if not any(_is_choice(value, choice) for choice in choices) and not any(_is_a(value, kind) for kind in kinds):
         named = [KIND_NAMES.get(kind.__name__, kind.__name__) for kind in kinds if kind is not type(None)]
         allowed = _either([*map(str, choices), *named])
@@ -127,6 +129,17 @@ def check_value(value: Any, hint: Any, name: str) -> Any:
     if value is not None:
         _require_within(name, value, bounds)
     return value
+
+
+def _require_plain(name: str, value: Any) -> None:
+    """Raise ``ConfigError`` for a number that JSON or a network could not hold, and for a nested table."""
+    if isinstance(value, bool | str | None):
+        return
+    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
+        return
+    if isinstance(value, list) and all(isinstance(item, bool | str | int | float) for item in value):
+        return
+    raise ConfigError(f"{name} must be text, a list, or a number of at most {MAX_NUMBER:,}, not {value!r}.")
 
 
 def _is_choice(value: Any, choice: Any) -> bool:
@@ -290,6 +303,15 @@ class Config(Options):
     discriminator: Table = field(default_factory=lambda: {"name": "convolutional"})
     objective: Table = field(default_factory=lambda: {"name": "modern"})
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for group in COMPONENT_GROUPS:
+            table = getattr(self, group)
+            if not isinstance(table.get("name"), str):
+                raise ConfigError(f"{group} needs the name of a component. Give it as --set {group}.name=...")
+            for option, value in table.items():
+                _require_plain(f"{group}.{option}", value)
+
     def to_dict(self) -> Table:
         """Return plain values for JSON; ``from_dict`` is the inverse."""
         return dataclasses.asdict(self)
@@ -317,9 +339,13 @@ class Config(Options):
     def from_dict(cls, table: Mapping[str, Any]) -> "Config":
         """Return the configuration that ``to_dict`` gave, in this version or an earlier one; raise ``ConfigError``."""
         names = [group.name for group in dataclasses.fields(cls)]
-        for name in table:
+        for name, value in table.items():
             if name not in names:
                 raise unknown_choice("option group", name, names)
+            if name in GROUPS and not isinstance(value, Mapping):
+                raise ConfigError(f"{name} must be a table of options, not {value!r}.")
+        if "preset" not in table:
+            raise ConfigError("preset is missing. It names the preset that the settings began with.")
         groups = dict(table)
         for name, kind in (("data", DataOptions), ("training", TrainingOptions), ("anchors", AnchorOptions)):
             options = {_with_current_name(name, option): value for option, value in table.get(name, {}).items()}
@@ -327,6 +353,8 @@ class Config(Options):
         return cls(**groups)
 
 
+COMPONENT_GROUPS = ("source", "generator", "discriminator", "objective")
+"""The option groups of components, whose options the components check when they are built."""
 GROUPS = tuple(option.name for option in dataclasses.fields(Config) if option.name not in ("preset", "seed"))
 """The option groups, as ``--set`` takes them."""
 

@@ -4,7 +4,8 @@
     ├── ConfigError          an option, preset or component that does not exist or does not fit
     ├── DataError            images that cannot be found, read or used
     ├── RunError             a run folder or checkpoint that cannot be used
-    │   └── RecordError      a damaged JSON file of a run or of the cache
+    │   ├── RecordError      a damaged JSON file of a run or of the cache
+    │   └── DamagedCheckpointError   a checkpoint whose files have changed or do not fit
     └── DivergedError        a loss became NaN or infinite during training
 
 Each message says what happened, gives the offending value, and says what to do. The command line prints it
@@ -38,6 +39,19 @@ class RecordError(RunError):
         self.source = source
         self.problem = problem
         super().__init__(f"{source} is damaged or missing ({problem}). Restore or delete the file.")
+
+
+class DamagedCheckpointError(RunError):
+    """A checkpoint whose files are missing, changed since they were written, or do not fit the run."""
+
+    def __init__(self, checkpoint: object, problem: str) -> None:
+        self.checkpoint = checkpoint
+        self.problem = problem
+        super().__init__(f"The checkpoint {checkpoint} is damaged: {problem}. Use another checkpoint of the run.")
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """A damaged checkpoint was skipped, and an older or newer one is used instead."""
 
 
 class DivergedError(DiscoGANError):

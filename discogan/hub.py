@@ -13,9 +13,20 @@ from discogan.extras import import_extra
 from discogan.files import write_json, write_text
 from discogan.pages import render
 from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
-from discogan.run_folder import NETWORKS, RunSummary, read_summary
+from discogan.run_folder import NETWORKS, RunFolder, read_checkpoint_record, read_verified, write_checkpoint_record
+from discogan.run_summary import RunSummary, read_summary
 
 REPOSITORY_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+SHARED_FILES = (
+    *(f"{network}.safetensors" for network in NETWORKS),
+    "config.json",
+    "verdict.json",
+    "evaluation.json",
+    "samples.png",
+    "README.md",
+    "progress.json",
+)
+"""Files of a package, in the order in which they appear; a former package's other files are removed."""
 LOADED_FILES = ("*.safetensors", "*.json")
 """Files of a repository that loading a run needs."""
 
@@ -36,11 +47,28 @@ def package(
     summary = read_summary(run)
     checkpoint = summary.folder.inference_checkpoint()
     folder = Path(folder)
+    if RunFolder(folder).exists and not RunFolder(folder).is_checkpoint:
+        raise RunError(f"{folder} is a run folder. Give another folder for the files to share.")
     folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".packaging-", dir=folder) as temporary:
+        _write_package(summary, checkpoint, Path(temporary), licence, name, samples)
+        # First, so that a kill leaves no mixture of two runs that can be loaded.
+        (folder / "progress.json").unlink(missing_ok=True)
+        for file in SHARED_FILES:
+            if (Path(temporary) / file).exists():
+                (Path(temporary) / file).replace(folder / file)
+            else:
+                (folder / file).unlink(missing_ok=True)
+    return folder
+
+
+def _write_package(summary: RunSummary, checkpoint: Path, folder: Path, licence: str, name: str, samples: bool) -> None:
+    record = read_checkpoint_record(checkpoint)
     for network in NETWORKS:
-        shutil.copyfile(checkpoint / f"{network}.safetensors", folder / f"{network}.safetensors")
-    shutil.copyfile(checkpoint / "progress.json", folder / "progress.json")
+        file = f"{network}.safetensors"
+        (folder / file).write_bytes(read_verified(checkpoint, file, record))
     write_json(folder / "config.json", summary.description.portable().to_dict())
+    write_checkpoint_record(folder, record.progress)
     if summary.verdict:
         write_json(folder / "verdict.json", summary.verdict)
     if summary.evaluation:
@@ -51,7 +79,6 @@ def package(
     if sheets:
         shutil.copyfile(sheets[-1], folder / "samples.png")
     write_text(folder / "README.md", _card(summary, licence, name, has_samples=bool(sheets)))
-    return folder
 
 
 def push(run: str | Path, name: str, *, private: bool = False, licence: str = "", samples: bool = False) -> str:

@@ -58,7 +58,8 @@ class RoundTrips:
 class TranslationModel(nn.Module):
     """Two generators and two discriminators; ``discriminator_a`` takes images of domain A.
 
-    ``directions`` and ``round_trip_directions`` are the directions that training covers, both by default.
+    ``directions`` and ``round_trip_directions`` are the directions that training covers, both by default. ``step`` is
+    that of the checkpoint that the networks were loaded from, 0 for new ones.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class TranslationModel(nn.Module):
         self.discriminator_a = discriminator_a
         self.discriminator_b = discriminator_b
         self.pixel_range = pixel_range
+        self.step = 0
         self.directions: tuple[Direction, ...] = DIRECTIONS
         self.round_trip_directions: tuple[Direction, ...] = DIRECTIONS
 

@@ -45,16 +45,20 @@ def read_record(file: Path, kind: type[Record]) -> Record:
 
 def read_json(file: Path) -> Any:
     """Return a JSON file as plain values of limited size and depth; raise ``RecordError`` if that is impossible."""
+    return parse_json(_read_bytes(file), file)
+
+
+def _read_bytes(file: Path) -> bytes:
+    """Return the content of a regular file of limited size; raise ``RecordError`` for any other."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
             raise RecordError(file, "it is not a regular file")
         if status.st_size > MAX_BYTES:
             raise RecordError(file, f"it has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise RecordError(file, error.strerror or str(error)) from error
-    return parse_json(data, file)
 
 
 def parse_json(data: bytes, source: object) -> Any:
@@ -65,6 +69,22 @@ def parse_json(data: bytes, source: object) -> Any:
         raise RecordError(source, str(error)) from error
     _check_depth(value, source)
     return value
+
+
+def read_json_lines(file: Path) -> list[dict[str, Any]]:
+    """Return the objects in a JSON-lines file, oldest first; a missing file has none.
+
+    A last line without a line break is left out: a kill or a full disk cut it off. Raises ``RecordError``, which names
+    the line, if another one is damaged.
+    """
+    if not file.exists():
+        return []
+    lines = _read_bytes(file).split(b"\n")
+    records = []
+    for number, line in enumerate(lines[:-1], 1):
+        source = f"{file}, line {number}"
+        records.append(convert_record(parse_json(line, source), dict[str, Any], source))
+    return records
 
 
 def convert_record(value: Any, kind: type[Record], source: object) -> Record:

@@ -7,7 +7,6 @@ loaded by ``import_file`` (--import on the command line).
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discogan.config import Table, make_options
 from discogan.errors import ConfigError, RunError, unknown_choice
-from discogan.files import cache_folder, write_text
+from discogan.trust import is_trusted, trust
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -184,10 +183,7 @@ def import_file(file: str | Path) -> None:
     if not path.is_file():
         raise ConfigError(f"There is no file {file} to import. Give the Python file that registers your components.")
     _run_file(path)
-    trusted = _trust_marker(path)
-    if not trusted.exists():
-        trusted.parent.mkdir(parents=True, exist_ok=True)
-        write_text(trusted, f"{path}\n")
+    trust("imports", path.read_bytes())
 
 
 def load_recorded_imports(files: Iterable[str], run: Path) -> None:
@@ -204,7 +200,7 @@ def load_recorded_imports(files: Iterable[str], run: Path) -> None:
             if any(Path(imported).name == path.name for imported in _imported):
                 continue  # The user passed its new place with --import.
             raise RunError(f"{run} needs {file}, which is missing. Restore it, or pass its new place with --import.")
-        if not _trust_marker(path).exists():
+        if not is_trusted("imports", path.read_bytes()):
             raise RunError(
                 f"{run} needs {file}, which is new or has changed on this machine. "
                 f"Check its code, then add --import {file} to the command."
@@ -229,9 +225,3 @@ def _run_file(path: Path) -> None:
         del sys.modules[name]
         raise ConfigError(f"{path} cannot be imported ({type(error).__name__}: {error}). Fix the file.") from error
     _imported[str(path)] = name
-
-
-def _trust_marker(path: Path) -> Path:
-    """Return the file in the cache that exists once this user has imported content like that of ``path``."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return cache_folder() / "trusted-imports" / digest

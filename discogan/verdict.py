@@ -9,8 +9,8 @@ reveal a failure. ``docs/results-verdict.md`` reports how it correlates with the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.sliced_wasserstein import sliced_wasserstein
 from discogan.model import TranslationModel
+from discogan.run_records import Agreement, DirectionMetrics, Label, Verdict
 
-Label = Literal["found", "found up to a symmetry", "unconfirmed", "unstable", "collapsed", "copies its input"]
 COLLAPSE_DIVERSITY = 0.3
 """A direction whose diversity is below this has collapsed."""
 COPY_CHANGE = 0.05
@@ -45,65 +45,6 @@ PROBE_IMAGES = 128
 """Images of each domain that the metrics use."""
 Thumbnails = Mapping[Direction, Tensor]
 """Translations of the probe's images, float (N, 3, 16, 16) in [0, 1], by direction."""
-
-
-@dataclass(frozen=True)
-class DirectionMetrics:
-    """Metrics of one direction, measured on training images."""
-
-    round_trip: float | None
-    """Mean L1 between an image and its round trip, divided by that between two images of the domain.
-
-    0 is perfect, 1 is no relation; ``None`` if the reverse direction is not trained.
-    """
-    diversity: float
-    """Mean distance between two translations divided by that between two real images: 0 is collapsed, 1 is ideal."""
-    distribution: float
-    """Sliced Wasserstein distance to the real images: 0 is that of another real sample, 1 is that of the mean image."""
-    change: float
-    """Mean L1 between an image and its translation, divided by that between two images of the domain: 0 is a copy."""
-    discriminator_accuracy: float
-    """Share of (real, translated) pairs that the discriminator orders correctly: 0.5 is balance, 1 is domination."""
-
-    @property
-    def score(self) -> float:
-        """Unsupervised score in [0, 1], higher is better: distribution, diversity and round trip, multiplied."""
-        kept = max(0.0, 1 - (self.round_trip or 0.0))
-        return max(0.0, 1 - self.distribution) * min(1.0, self.diversity) * kept
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Shares of the images that independent runs translate in the same way, as means over runs and directions."""
-
-    runs: int
-    """Reference runs compared with."""
-    share: float
-    """Share without any symmetry, as in ``metrics.agreement``; chance is one over the number of images."""
-    symmetry: str
-    """The image symmetry under which they agree most."""
-    share_under_symmetry: float
-    """Share after that symmetry is applied."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A label, its reason, the score, and the metrics behind them."""
-
-    label: Label
-    reason: str
-    score: float
-    """In [0, 1]: the score of the worse direction, times the agreement if reference runs are known."""
-    metrics: Mapping[Direction, DirectionMetrics]
-    agreement: Agreement | None
-    held_out_anchors: int | None = None
-    """Number of known pairs that training did not use, if there are any."""
-    anchors_found: Mapping[Direction, float] | None = None
-    """Share of them whose partner is nearer to their translation than every image of the probe."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 class Probe:

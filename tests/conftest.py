@@ -12,6 +12,7 @@ from discogan import registry
 from discogan.api import train
 from discogan.cli import console
 from discogan.images import from_pixels
+from discogan.run_folder import read_progress, write_checkpoint_record
 
 SMALL = (
     "generator.width=4",
@@ -94,3 +95,9 @@ def rendering() -> None:
     script = "from discogan.experiments.renders.atlas import Atlas\nAtlas(32)"
     if subprocess.run([sys.executable, "-c", script], capture_output=True).returncode:
         pytest.skip("this machine has no OpenGL for rendering (on Debian: apt-get install libegl1 libgl1-mesa-dri)")
+
+
+def refresh_digests(run: Path) -> None:
+    """Record the present files of a run's checkpoints, after a test has changed them on purpose."""
+    for progress in run.rglob("progress.json"):
+        write_checkpoint_record(progress.parent, read_progress(progress.parent))

@@ -11,7 +11,8 @@ from discogan.data.anchors import read_anchors
 from discogan.data.store import Decoding
 from discogan.errors import DataError, RunError
 from discogan.evaluation import evaluate
-from discogan.run_folder import RunFolder, read_records
+from discogan.records import read_json_lines
+from discogan.run_folder import RunFolder
 from discogan.training import resume
 from tests.conftest import SMALL
 from tests.test_training import StopAt, assert_equal_weights
@@ -84,7 +85,7 @@ def test_mistakes_in_the_file_are_explained(domains, tmp_path, text, message):
 def test_training_learns_the_anchors_and_checks_held_out_ones(domains, pairs, tmp_path):
     options = {"image_size": 32, "steps": 60, "anchors": pairs, "settings": (*SMALL, "training.learning_rate=0.01")}
     outcome = api.train(*domains, out=tmp_path / "run", **options)
-    records = read_records(tmp_path / "run" / "metrics.jsonl")
+    records = read_json_lines(tmp_path / "run" / "metrics.jsonl")
     assert records[-1]["anchors_b"] < 0.8 * records[0]["anchors_b"]
     assert outcome.verdict.held_out_anchors == 2
     assert evaluate(tmp_path / "run", device="cpu")["verdict"]["anchors_found"].keys() == {"a_to_b", "b_to_a"}

@@ -11,7 +11,7 @@ import pytest
 import discovery
 import tasks
 from discogan.data.labels import Labelled
-from discogan.run_folder import read_records
+from discogan.records import read_json_lines
 from tests.conftest import write_images
 
 
@@ -51,7 +51,7 @@ def test_an_interrupted_grid_continues_where_it_stopped(monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
         discovery.run_grid(arguments(seeds=4), file)
     discovery.run_grid(arguments(seeds=4), file)
-    assert sorted(saved["seed"] for saved in read_records(file)) == [0, 1, 2, 3]
+    assert sorted(saved["seed"] for saved in read_json_lines(file)) == [0, 1, 2, 3]
 
 
 def test_a_job_that_fails_ends_the_grid_and_all_finished_rows_are_kept(monkeypatch, tmp_path):
@@ -68,7 +68,7 @@ def test_a_job_that_fails_ends_the_grid_and_all_finished_rows_are_kept(monkeypat
     with pytest.raises(SystemExit):
         discovery.run_grid(arguments(seeds=60), tmp_path / "results.jsonl")
     assert len(measured) < 20
-    assert len(read_records(tmp_path / "results.jsonl")) == len(measured) - 1
+    assert len(read_json_lines(tmp_path / "results.jsonl")) == len(measured) - 1
 
 
 def test_runs_of_another_kind_of_processor_are_repeated(monkeypatch, tmp_path):
@@ -78,7 +78,7 @@ def test_runs_of_another_kind_of_processor_are_repeated(monkeypatch, tmp_path):
     file.write_text(json.dumps(row(0, 0.5)) + "\n")
     for _ in range(2):
         discovery.run_grid(arguments(seeds=1), file)
-    assert [saved["machine"]["vectors"] for saved in read_records(file)] == ["AVX2", "AVX512"]
+    assert [saved["machine"]["vectors"] for saved in read_json_lines(file)] == ["AVX2", "AVX512"]
 
 
 def test_the_table_counts_the_seeds_that_reach_the_target():

@@ -1,21 +1,35 @@
 import json
 import shutil
+import threading
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from discogan import checkpoints
-from discogan.checkpoints import load_model, load_optimiser_state, optimiser_state, save_best, save_checkpoint
-from discogan.errors import RunError
-from discogan.run_folder import NETWORKS, Progress, RunDescription, RunFolder, read_progress
+from discogan import checkpoints, resume
+from discogan.checkpoints import (
+    load_model,
+    load_optimiser_state,
+    load_references,
+    optimiser_state,
+    save_best,
+    save_checkpoint,
+)
+from discogan.errors import DamagedCheckpointError, DamagedCheckpointWarning, RecordError, RunError
+from discogan.run_folder import NETWORKS, RunFolder, read_progress, write_checkpoint_record
+from discogan.run_records import Progress, RunDescription
+from discogan.training import Observer
 
+DATA = {domain: {"key": domain * 32, "count": 3} for domain in "ab"}
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def run(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.create(RunDescription.from_dict({"config": {"preset": "modern"}, "data": {}, "versions": {}, "threads": 1}))
+    folder.create(
+        RunDescription.from_dict({"config": {"preset": "modern"}, "data": DATA, "versions": {}, "threads": 1})
+    )
     return folder
 
 
@@ -32,7 +46,7 @@ def test_the_newest_checkpoints_are_kept(run):
     assert read_progress(run.last_checkpoint()) == Progress(1_000_005, 500_002.5)
 
 
-@pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
+@pytest.mark.parametrize("moment", ["save_file", "sync", "write_checkpoint_record"])
 def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, moment):
     save(run, 1)
 
@@ -49,7 +63,7 @@ def test_a_kill_while_writing_leaves_the_previous_checkpoint(run, monkeypatch, m
     assert not list(run.checkpoints.glob(".writing-*"))
 
 
-@pytest.mark.parametrize("moment", ["save_file", "sync", "write_json"])
+@pytest.mark.parametrize("moment", ["save_file", "sync", "write_checkpoint_record"])
 def test_a_best_folder_that_cannot_be_replaced_stays(run, monkeypatch, moment):
     files = {name: {"weight": torch.zeros(1)} for name in NETWORKS}
     save_best(run, files, Progress(1, 1.0))
@@ -101,30 +115,229 @@ def test_a_checkpoint_loads_without_its_run(small_run, tmp_path):
 def test_loading_errors_are_explained(small_run, tmp_path):
     with pytest.raises(RunError, match=r"no config\.json"):
         load_model(tmp_path, CPU)
+    with pytest.raises(RunError, match="is a file"):
+        load_model(small_run / "config.json", CPU)
     copy = shutil.copytree(small_run, tmp_path / "copy")
-    (copy / "best" / "generator_ba.safetensors").write_bytes(b"damaged")
-    with pytest.raises(RunError, match="Use another checkpoint"):
-        load_model(copy, CPU)
     shutil.rmtree(copy / "best")
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(RunError, match="has no checkpoint yet"):
         load_model(copy, CPU)
     (copy / "config.json").write_text("{")
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RecordError, match=r"config\.json is damaged"):
         RunFolder(copy).describe()
 
 
-def test_weights_that_do_not_fit_config_json_are_refused(small_run, tmp_path):
-    copy = shutil.copytree(small_run / "checkpoints" / "step-000007", tmp_path / "copy")
-    description = json.loads((copy / "config.json").read_text())
-    description["config"]["generator"]["width"] = 8
-    (copy / "config.json").write_text(json.dumps(description))
-    with pytest.raises(RunError, match="do not fit the networks"):
-        load_model(copy, CPU)
+def rewrite(checkpoint, name, change):
+    """Change the tensors of a file of a checkpoint, and record the digests of the result."""
+    file = checkpoint / f"{name}.safetensors"
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file)
+    write_checkpoint_record(checkpoint, read_progress(checkpoint))
+
+
+def change_config(checkpoint, **options):
+    description = json.loads((checkpoint / "config.json").read_text())
+    description["config"]["generator"] |= options
+    (checkpoint / "config.json").write_text(json.dumps(description))
+    write_checkpoint_record(checkpoint, read_progress(checkpoint))
+
+
+@pytest.fixture
+def checkpoint(small_run, tmp_path):
+    """A copy of the newest checkpoint of a run, outside its run."""
+    return shutil.copytree(small_run / "checkpoints" / "step-000007", tmp_path / "copy")
+
+
+@pytest.mark.parametrize("options", [{"width": 8}, {"width": 4096}, {"blocks": 3}])
+def test_weights_that_do_not_fit_config_json_are_refused_before_any_is_allocated(checkpoint, options, monkeypatch):
+    change_config(checkpoint, **options)
+    build = checkpoints.build_model
+
+    def build_on_meta(config):
+        assert torch.empty(0).device.type == "meta"
+        return build(config)
+
+    monkeypatch.setattr(checkpoints, "build_model", build_on_meta)
+    with pytest.raises(DamagedCheckpointError, match="do not fit the networks"):
+        load_model(checkpoint, CPU)
+
+
+def first_key(tensors):
+    return min(key for key, value in tensors.items() if value.is_floating_point() and value.ndim > 1)
+
+
+def set_nan(tensors):
+    tensors[first_key(tensors)].view(-1)[0] = float("nan")
+
+
+def set_infinite(tensors):
+    tensors[first_key(tensors)].view(-1)[-1] = float("-inf")
+
+
+def set_int8(tensors):
+    tensors[first_key(tensors)] = tensors[first_key(tensors)].to(torch.int8)
+
+
+def set_half(tensors):
+    tensors[first_key(tensors)] = tensors[first_key(tensors)].half()
+
+
+def reshape(tensors):
+    tensors[first_key(tensors)] = tensors[first_key(tensors)].flatten()
+
+
+def remove(tensors):
+    del tensors[first_key(tensors)]
+
+
+def add(tensors):
+    tensors["unknown"] = torch.zeros(1)
+
+
+CHANGES = [set_nan, set_infinite, set_int8, set_half, reshape, remove, add]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_wrong_weights_are_refused_even_if_their_digest_is_right(checkpoint, name, change):
+    rewrite(checkpoint, name, change)
+    with pytest.raises(DamagedCheckpointError):
+        load_model(checkpoint, CPU)
+
+
+def lose_moment(tensors):
+    del tensors[min(key for key in tensors if key.endswith("exp_avg"))]
+
+
+def lose_step(tensors):
+    del tensors["generator_optimiser.0.step"]
+
+
+def add_parameter(tensors):
+    tensors["generator_optimiser.9999.step"] = torch.ones(())
+
+
+def rename_moment(tensors):
+    tensors["generator_optimiser.0.momentum"] = tensors.pop("generator_optimiser.0.exp_avg")
+
+
+def swap_moments(tensors):
+    tensors["generator_optimiser.0.exp_avg"] = tensors["discriminator_optimiser.1.exp_avg"].clone()
+
+
+def add_group(tensors):
+    tensors["else.0"] = torch.zeros(1)
+
+
+@pytest.mark.parametrize(
+    "change", [lose_moment, lose_step, add_parameter, rename_moment, swap_moments, add_group, set_nan, set_half]
+)
+def test_a_wrong_training_state_is_refused_and_the_checkpoint_before_is_used(small_run, tmp_path, change):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    rewrite(run.checkpoints / "step-000007", "training_state", change)
+    alarms = []
+    observer = Observer()
+    observer.on_alarm = alarms.append
+    outcome = resume(run.path, steps=8, observer=observer)
+    assert outcome.step == 8
+    [damage] = [alarm for alarm in alarms if alarm.kind == "damaged_checkpoint"]
+    assert "step-000007" in damage.message
+    assert "Training continues from step-000006" in damage.message
+
+
+def flip_bit(file, position):
+    data = bytearray(file.read_bytes())
+    data[position % len(data)] ^= 1 << (position % 8)
+    file.write_bytes(data)
+
+
+FILES = ("config.json", *(f"{name}.safetensors" for name in NETWORKS))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("fault", ["first bit", "middle bit", "last bit", "truncated", "empty", "longer", "missing"])
+def test_a_changed_file_is_found_and_another_checkpoint_is_used(small_run, tmp_path, file, fault):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    damaged = run.best / file
+    size = damaged.stat().st_size
+    if fault.endswith("bit"):
+        flip_bit(damaged, {"first bit": 0, "middle bit": size // 2, "last bit": size - 1}[fault])
+    elif fault == "missing":
+        damaged.unlink()
+    else:
+        with damaged.open("r+b") as stream:
+            stream.truncate({"truncated": size - 1, "empty": 0, "longer": size + 1}[fault])
+    with pytest.raises(DamagedCheckpointError, match=file.replace(".", r"\.")):
+        load_model(run.best, CPU)
+    with pytest.warns(DamagedCheckpointWarning, match=r"best is damaged.*step-000007 is used instead"):
+        model, _ = load_model(run.path, CPU)
+    assert model.step == 7
+
+
+@pytest.mark.parametrize("file", [*FILES, "training_state.safetensors"])
+def test_training_continues_from_the_newest_intact_checkpoint(small_run, tmp_path, file):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    flip_bit(run.checkpoints / "step-000007" / file, 200)
+    alarms = []
+    observer = Observer()
+    observer.on_alarm = alarms.append
+    assert resume(run.path, steps=8, observer=observer).step == 8
+    assert [alarm.kind for alarm in alarms if "step-000007" in alarm.message] == ["damaged_checkpoint"]
+
+
+def test_a_damaged_reference_run_does_not_count(small_run, tmp_path):
+    copy = shutil.copytree(small_run / "best", tmp_path / "copy")
+    flip_bit(copy / "generator_ab.safetensors", 999)
+    with pytest.warns(DamagedCheckpointWarning, match="does not count"):
+        assert len(load_references([copy, small_run / "best"], CPU)) == 1
+
+
+def test_networks_of_one_step_are_loaded_while_best_is_replaced(small_run, tmp_path):
+    """A thread replaces best/ all the time; each load must return weights that belong together."""
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    states = [{name: load_file(run.best / f"{name}.safetensors") for name in NETWORKS} for _ in range(2)]
+    for number, files in enumerate(states):
+        for tensors in files.values():
+            for value in tensors.values():
+                value.fill_(number)
+    stop = threading.Event()
+
+    def replace_all_the_time():
+        step = 8
+        while not stop.is_set():
+            save_best(run, states[step % 2], Progress(step, 1.0))
+            step += 1
+
+    thread = threading.Thread(target=replace_all_the_time)
+    thread.start()
+    try:
+        for _ in range(60):
+            model, _ = load_model(run.path, CPU)
+            values = {float(parameter.flatten()[0]) for parameter in model.parameters()}
+            assert values in ({0.0}, {1.0}) or model.step == 7
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_the_former_best_is_used_after_a_kill_between_the_renames(small_run, tmp_path):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    shutil.rmtree(run.checkpoints)
+    run.best.rename(run.former_best)
+    with pytest.warns(DamagedCheckpointWarning):
+        load_model(run.path, CPU)
+
+
+def test_checkpoints_of_0_1_0_without_digests_load(checkpoint):
+    progress = json.loads((checkpoint / "progress.json").read_text())
+    del progress["files"]
+    (checkpoint / "progress.json").write_text(json.dumps(progress))
+    load_model(checkpoint, CPU)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_restored_optimiser_continues_exactly(layout):
+def test_a_restored_optimiser_continues_exactly(layout, tmp_path):
     torch.manual_seed(0)
     networks = [torch.nn.Conv2d(3, 4, 4).to(memory_format=layout) for _ in range(2)]
     optimisers = [torch.optim.Adam(network.parameters(), fused=True) for network in networks]
@@ -141,7 +354,7 @@ def test_a_restored_optimiser_continues_exactly(layout):
         name: value.clone(memory_format=torch.contiguous_format)
         for name, value in optimiser_state(optimisers[0], "adam").items()
     }
-    load_optimiser_state(optimisers[1], "adam", saved)
+    load_optimiser_state(optimisers[1], "adam", saved, tmp_path)
     for index in (0, 1):
         step(index)
     assert all(torch.equal(*pair) for pair in zip(*(network.parameters() for network in networks), strict=True))

@@ -27,7 +27,7 @@ from discogan.config import (
     preset_names,
 )
 from discogan.errors import ConfigError
-from discogan.run_folder import RunDescription
+from discogan.run_records import RunDescription
 
 RUNS_OF_0_1_0 = Path(__file__).parent / "assets" / "runs-of-0.1.0.tar.gz"
 

@@ -15,7 +15,7 @@ from discogan.cli import app, main
 from discogan.config import preset_names
 from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.tables import make_markdown
-from discogan.run_folder import read_records
+from discogan.records import read_json_lines
 from tests.conftest import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -155,7 +155,7 @@ def cells_of(document, first_cell):
 
 @pytest.mark.parametrize("preset", ["modern", "cyclegan", "official", "discogan"])
 def test_the_readme_compares_methods_by_their_recorded_runs(preset):
-    rows = read_records(ROOT / "docs" / "results" / "discovery.jsonl")
+    rows = read_json_lines(ROOT / "docs" / "results" / "discovery.jsonl")
     expected = []
     for task in ("hands", "icons", "emoji"):
         runs = [row for row in rows if row["task"] == task and row["preset"] == preset and not row["settings"]]
@@ -174,7 +174,7 @@ def test_the_readme_compares_methods_by_their_recorded_runs(preset):
     ("images", "settings"), [("50", ["data.limit=50"]), ("200", ["data.limit=200"]), ("all (875 and 881)", [])]
 )
 def test_the_readme_says_how_many_images_by_recorded_runs(images, settings):
-    rows = read_records(ROOT / "docs" / "results" / "small_data.jsonl")
+    rows = read_json_lines(ROOT / "docs" / "results" / "small_data.jsonl")
     (row,) = [row for row in rows if row["settings"] == settings]
     expected = [f"{row[direction]['top_1']:.2f}" for direction in ("a_to_b", "b_to_a")]
     assert cells_of(ROOT / "README.md", images)[3:] == expected
@@ -200,14 +200,14 @@ def test_every_required_study_is_recorded():
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
 def test_the_tables_of_a_study_are_those_of_its_recorded_runs(file):
-    rows = read_records(file)
+    rows = read_json_lines(file)
     assert all(row["git_revision"] and row["versions"]["torch"] for row in rows)
     shown = discovery.TABLES.get(file.stem, discovery.make_table)(rows)
     assert marked_blocks(f"study {file.stem}") == [shown]
 
 
 def test_the_headline_table_is_that_of_the_recorded_runs():
-    rows = read_records(ROOT / "docs" / "results" / "discovery.jsonl")
+    rows = read_json_lines(ROOT / "docs" / "results" / "discovery.jsonl")
     assert marked_blocks("headline discovery") == [discovery.make_headline(rows)]
 
 
@@ -227,7 +227,7 @@ def test_every_required_experiment_is_recorded():
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.parent.name)
 def test_an_experiment_s_table_is_that_of_its_recorded_runs(file):
-    rows = read_records(file)
+    rows = read_json_lines(file)
     assert all(row["git_revision"] and row["versions"]["torch"] for row in rows)
     table = make_markdown(get_experiment(rows[0]["experiment"]), rows)
     assert (file.parent / "table.md").read_text() == table

@@ -20,7 +20,7 @@ from discogan.evaluation.selection import select_metrics
 from discogan.images import PIXEL_RANGES
 from discogan.metrics import Metric, Value
 from discogan.model import TranslationModel
-from tests.conftest import SMALL, write_images
+from tests.conftest import SMALL, refresh_digests, write_images
 
 KEYS = {"top_1", "top_5", "l1", "ssim"}
 
@@ -127,6 +127,7 @@ def test_mistakes_are_explained(small_run, domains, tmp_path):
         score_run(small_run, against=[same_seed])
     for file in padded.rglob("config.json"):
         file.write_text(file.read_text().replace('"fit": "crop"', '"fit": "pad"'))
+    refresh_digests(padded)
     with pytest.raises(DataError, match=r"decodes images differently \(fit\)"):
         score_run(small_run, against=[padded])
 

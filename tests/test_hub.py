@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -155,3 +156,30 @@ def test_push_needs_a_name_or_a_folder(small_run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["push", str(small_run), "--folder", str(tmp_path / "out")])
     assert (tmp_path / "out" / "README.md").exists()
+
+
+def test_a_used_folder_keeps_nothing_of_the_former_package(small_run, tmp_path):
+    folder = hub.package(small_run, tmp_path / "out", samples=True)
+    bare = shutil.copytree(small_run, tmp_path / "bare")
+    (bare / "verdict.json").unlink()
+    (folder / "notes.txt").write_text("mine")
+    hub.package(bare, folder)
+    names = {file.name for file in folder.iterdir()}
+    assert not names & {"verdict.json", "evaluation.json", "samples.png"}
+    assert "notes.txt" in names
+    discogan.load(folder)
+
+
+def test_a_run_folder_is_never_packaged_over(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    with pytest.raises(RunError, match="is a run folder"):
+        hub.package(small_run, run)
+
+
+def test_a_damaged_run_is_not_shared(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    file = run / "best" / "generator_ab.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"flip")
+    with pytest.raises(RunError, match="has changed since it was written"):
+        hub.package(run, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.safetensors"))

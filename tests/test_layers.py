@@ -15,14 +15,15 @@ LAYERS = [
     {"experiments"},
     {"api"},
     {"matching", "hub", "observers"},
-    {"training", "translator", "evaluation", "exporting", "report"},
+    {"training", "translator", "evaluation", "exporting", "report", "verification"},
     {"objectives", "checkpoints", "verdict", "onnx_model"},
-    {"model"},
+    {"model", "run_summary"},
     {"networks", "losses", "data", "metrics"},
     {"images", "devices", "run_folder"},
     {"register", "listing"},
-    {"registry", "extras", "pages"},
-    {"config", "directions", "labels", "files", "records"},
+    {"registry", "extras", "pages", "run_records"},
+    {"config", "directions", "labels", "trust", "records"},
+    {"files"},
     {"errors", "version"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
@@ -36,9 +37,10 @@ STANDARD_LIBRARY_ONLY = {
     "listing",
     "register",
     "registry",
+    "trust",
     "version",
 }
-WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli", "records", "run_folder"}
+WITHOUT_TORCH = STANDARD_LIBRARY_ONLY | {"images", "data", "cli", "records", "run_folder", "run_records", "run_summary"}
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 
 

@@ -1,6 +1,6 @@
+from discogan.run_records import DirectionMetrics
 from discogan.training import monitor as module
 from discogan.training.monitor import CpuMonitor, Monitor, few_images, score_record
-from discogan.verdict import DirectionMetrics
 
 GOOD = {"round_trip": 0.1, "diversity": 1.0, "distribution": 0.2, "change": 1.0, "discriminator_accuracy": 0.7}
 

@@ -17,7 +17,9 @@ from discogan.checkpoints import load_model
 from discogan.cli import main
 from discogan.devices import pick_device
 from discogan.errors import ConfigError
-from discogan.run_folder import RunFolder, read_progress, read_records, read_summary, reference_checkpoints
+from discogan.records import read_json_lines
+from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
+from discogan.run_summary import read_summary
 from discogan.training import Observer
 from tests.test_training import assert_equal_weights
 
@@ -35,6 +37,8 @@ def old(tmp_path):
         text = file.read_text()
         if OLD_ROOT in text:
             file.write_text(text.replace(OLD_ROOT, str(tmp_path)))
+    for run in ("modern", "gan"):
+        run_command("trust", tmp_path / run)
     return tmp_path
 
 
@@ -97,7 +101,7 @@ def test_a_run_is_resumed_for_more_steps(old):
     assert "starts" not in config["config"]["training"]
     assert {"label", "reason", "metrics", "agreement"} <= json.loads((run / "verdict.json").read_text()).keys()
     assert "judged" not in (run / "scores.jsonl").read_text()
-    steps = [record["step"] for record in read_records(run / "scores.jsonl")]
+    steps = [record["step"] for record in read_json_lines(run / "scores.jsonl")]
     assert steps == sorted(set(steps))
     assert steps[-1] == 60
     assert (run / "report.html").exists()

@@ -11,7 +11,7 @@ import pytest
 
 from discogan import register, registry
 from discogan.errors import ConfigError
-from tests.conftest import SMALL
+from tests.conftest import SMALL, refresh_digests
 
 COMPONENTS = '''
 from dataclasses import dataclass
@@ -191,6 +191,7 @@ def rewrite_paths(own, folder):
     """Replace the absolute paths in the configurations of a copied folder."""
     for file in own.rglob("config.json"):
         file.write_text(file.read_text().replace(str(folder), str(own)))
+    refresh_digests(own)
 
 
 def test_a_run_of_a_stranger_runs_no_code(folder, tmp_path):
@@ -200,6 +201,7 @@ def test_a_run_of_a_stranger_runs_no_code(folder, tmp_path):
     for file in run.rglob("config.json"):
         description = json.loads(file.read_text())
         file.write_text(json.dumps({**description, "imports": [str(trap)]}))
+    refresh_digests(run)
     for command in (["info", run], ["translate", run, folder / "images" / "a", "--direction", "a_to_b", "--out", "o"]):
         refused = discogan(*command, cwd=tmp_path)
         assert refused.returncode == 2

@@ -5,7 +5,7 @@ import pytest
 import discogan
 from discogan.errors import ConfigError
 from discogan.observers.notebook import LiveFigure
-from discogan.run_folder import read_records
+from discogan.records import read_json_lines
 from discogan.training import Observer, Observers, StepReport
 from tests.conftest import SMALL
 
@@ -19,7 +19,7 @@ def test_tensorboard_shows_losses_samples_settings_and_verdict_of_both_sessions(
     discogan.resume(run, steps=6, track=["tensorboard"])
     log = accumulator.EventAccumulator(str(run / "tensorboard"))
     log.Reload()
-    logged = read_records(run / "metrics.jsonl")
+    logged = read_json_lines(run / "metrics.jsonl")
     events = log.Scalars("reconstruction_a")
     assert [event.step for event in events] == [2, 4, 6] == [record["step"] for record in logged]
     assert [event.value for event in events] == pytest.approx([record["reconstruction_a"] for record in logged])

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from discogan import api, training
 from discogan.errors import ConfigError, DataError, DivergedError, RunError
-from discogan.run_folder import RunDescription, RunFolder, read_progress, read_records
+from discogan.records import read_json_lines
+from discogan.run_folder import RunFolder, read_progress
+from discogan.run_records import RunDescription
 from discogan.training import Observer, resume
 from discogan.training.data import prepare_data
 from discogan.training.signals import catch_signals
@@ -32,7 +34,9 @@ def new_trainer(domains, folder, *settings, preset="modern"):
     )
     data = prepare_data(config, Observer())
     run = RunFolder(folder)
-    run.create(RunDescription.from_dict({"config": config.to_dict(), "data": {}, "versions": {}, "threads": 1}))
+    run.create(
+        RunDescription.from_dict({"config": config.to_dict(), "data": data.describe(), "versions": {}, "threads": 1})
+    )
     return Trainer(config, run, data, Observer())
 
 
@@ -79,7 +83,7 @@ def test_a_finished_run_has_the_documented_files(small_run):
     description = json.loads((small_run / "config.json").read_text())
     assert description["data"]["a"]["count"] == 13
     assert description["versions"]["torch"] == torch.__version__
-    records = read_records(small_run / "metrics.jsonl")
+    records = read_json_lines(small_run / "metrics.jsonl")
     assert [record["step"] for record in records] == [2, 4, 6]
     assert {"adversarial_a", "penalty_b", "reconstruction_a", "images_per_second"} <= records[0].keys()
 
@@ -175,7 +179,7 @@ def test_metrics_contain_each_step_once_after_a_kill(domains, tmp_path):
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6}\n{"step": 8, "adv')
     resume(tmp_path / "run", steps=8)
-    assert [record["step"] for record in read_records(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
+    assert [record["step"] for record in read_json_lines(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6, 8]
 
 
 def test_a_time_budget_ends_the_run_and_counts_earlier_sessions(domains, tmp_path):
@@ -368,7 +372,9 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(domains
     whole = weights(tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "step-000007" / "progress.json").write_text("{}")
     resume(tmp_path / "run", observer=Alarms())
-    assert any("damaged checkpoints (step-000007)" in message and "step-000006" in message for message in messages)
+    assert any(
+        "damaged checkpoints (step-000007: incomplete)" in message and "step-000006" in message for message in messages
+    )
     again = weights(tmp_path / "run")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 

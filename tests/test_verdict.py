@@ -4,17 +4,8 @@ import torch
 
 from discogan.labels import verdict_name
 from discogan.metrics.agreement import agreement, symmetric_agreements
-from discogan.verdict import (
-    PROBE_IMAGES,
-    Agreement,
-    DirectionMetrics,
-    Probe,
-    assess,
-    decide,
-    measure_agreement,
-    with_anchors,
-    with_pairs,
-)
+from discogan.run_records import Agreement, DirectionMetrics
+from discogan.verdict import PROBE_IMAGES, Probe, assess, decide, measure_agreement, with_anchors, with_pairs
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 

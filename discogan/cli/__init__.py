@@ -8,9 +8,10 @@ import errno
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -31,7 +32,8 @@ from discogan.cli.reproduce import reproduce
 from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
-from discogan.errors import DiscoGANError
+from discogan.cli.verify import trust, verify
+from discogan.errors import DamagedCheckpointWarning, DiscoGANError
 from discogan.files import cache_folder
 from discogan.registry import import_file
 
@@ -48,6 +50,8 @@ COMMANDS = (
     report,
     compare,
     info,
+    verify,
+    trust,
     translate,
     chain,
     match,
@@ -97,10 +101,12 @@ def build_app(show_global_flags: bool = False) -> App:
 
 
 app = build_app()
+_show_library_warning = warnings.showwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    warnings.showwarning = _show_warning
     try:
         code = app.meta(arguments, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -114,6 +120,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = _fail("Stopped.", 130)
     sys.exit(code or 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning about damaged files in one line; other libraries' warnings as Python does."""
+    if issubclass(category, DamagedCheckpointWarning):
+        console.errors.print(str(message), style="yellow", highlight=False, soft_wrap=True, markup=False)
+    else:
+        _show_library_warning(message, category, filename, lineno, file, line)
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -11,7 +11,7 @@ from discogan.labels import verdict_name
 
 if TYPE_CHECKING:
     from discogan.config import TrainingOptions
-    from discogan.run_folder import RunSummary
+    from discogan.run_summary import RunSummary
 
 
 def info(run: RunFolderPath, *, json_file: JsonFile = None) -> None:
@@ -19,7 +19,7 @@ def info(run: RunFolderPath, *, json_file: JsonFile = None) -> None:
 
     Example: discogan info runs/one
     """
-    from discogan.run_folder import read_summary
+    from discogan.run_summary import read_summary
 
     print_json_alone(json_file)
     summary = read_summary(run)
@@ -29,12 +29,14 @@ def info(run: RunFolderPath, *, json_file: JsonFile = None) -> None:
 
 def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
     """Yield a label and a text for each fact."""
-    from discogan.run_folder import losses
+    from discogan.run_summary import losses
 
     config, progress = summary.config, summary.progress
     yield "preset", f"{config.preset}, {config.data.image_size} px, seed {config.seed}"
     for group in ("source", "objective", "generator", "discriminator"):
         yield group, _component(getattr(config, group))
+    if not config.knows_its_images:
+        yield "image folders", f"not opened; allow them with discogan trust {summary.folder.path}"
     yield "images", ", ".join(f"{domain.upper()} {_images(summary.description.data[domain])}" for domain in "ab")
     yield "budget", _budget(config.training)
     yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none"

@@ -152,7 +152,7 @@ def _resume(run: Path, options: dict[str, Any]) -> Outcome:
 def print_outcome(outcome: Outcome) -> int:
     """Print how a training ended and what to do next, in at most 8 lines; return the exit code."""
     from discogan.cli.training_display import duration_text
-    from discogan.run_folder import read_summary
+    from discogan.run_summary import read_summary
 
     run = outcome.run
     if outcome.ended == "interrupted":
@@ -175,6 +175,6 @@ def print_outcome(outcome: Outcome) -> int:
 
 def losses_line(record: dict[str, Any]) -> str:
     """Return the losses of a metrics record on one line."""
-    from discogan.run_folder import losses
+    from discogan.run_summary import losses
 
     return "  ".join(f"{name} {value:.3f}" for name, value in losses(record).items())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from discogan import run_folder
+from discogan import run_records
 from discogan.cli.console import console, errors
 from discogan.cli.train import losses_line
 from discogan.config import Config
@@ -51,7 +51,7 @@ class TrainingDisplay(Observer):
         for problem in problems:
             self._print(f"Skipped in {domain.upper()}: {problem}")
 
-    def on_start(self, run: Path, config: Config, progress: run_folder.Progress) -> None:
+    def on_start(self, run: Path, config: Config, progress: run_records.Progress) -> None:
         self._task = f"training seed {config.seed}"
         self._next_line_seconds = progress.elapsed_seconds + SECONDS_BETWEEN_LINES
         position = f" from step {progress.step:,}" if progress.step else ""

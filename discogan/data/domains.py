@@ -48,7 +48,10 @@ def open_domains(
         return open_records(config, domain, _limit_records(records, config.data.limit), progress=report)
 
     if not config.knows_its_images:
-        raise DataError("This run was shared without its training images. Use the original run folder instead.")
+        raise DataError(
+            "The training images of this run are not opened: it was shared without them, or was not trained by this "
+            "user. Allow its image folders with discogan trust RUN, or use the original run folder."
+        )
     records_a, records_b = SOURCES.build(config.source, "source").records()
     return open_domain("a", records_a), open_domain("b", records_b)
 

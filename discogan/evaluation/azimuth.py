@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from discogan.checkpoints import load_model, read_tensors, write_tensors
+from discogan.checkpoints import load_model, parse_tensors, write_tensors
 from discogan.config import Config
 from discogan.data.domains import domain_decoding
 from discogan.data.labels import Labelled, labelled_images
@@ -89,7 +89,7 @@ def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> F
         unfinished = file.with_name(f".{file.name}")
         write_tensors(unfinished, {**fitted.regressor.state_dict(), **test})
         unfinished.replace(file)
-    state = read_tensors(file.parent, file.stem)
+    state = parse_tensors(file.read_bytes(), file)
     error, count = state.pop("test_error").item(), state.pop("test_images").item()
     regressor = AzimuthRegressor()
     regressor.load_state_dict(state)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from discogan.config import Table
 from discogan.errors import DataError
 from discogan.evaluation.azimuth import evaluate_azimuth
 from discogan.evaluation.scores import Scores, score_run
 from discogan.files import write_json
-from discogan.run_folder import RunFolder, read_evaluation
+from discogan.run_folder import RunFolder
+from discogan.run_summary import read_evaluation
 
 Folders = tuple[Path, ...]
 
@@ -76,7 +78,10 @@ def with_earlier_evidence(given: Evidence, folder: RunFolder) -> Evidence:
 
     Folders of pairs or azimuths that are given replace earlier ones. Reference runs are added to.
     """
-    earlier = (read_evaluation(folder) or {}).get("given", {}) if folder.exists else {}
+    earlier: Table = {}
+    # A stranger's evaluation.json could name any folder of this machine.
+    if folder.exists and folder.describe().config.knows_its_images:
+        earlier = (read_evaluation(folder) or {}).get("given", {})
     pairs = given.pairs or _existing_folders(earlier.get("pairs", ()))
     azimuth = given.azimuth or _existing_folders(earlier.get("azimuth", ()))
     known = [path.resolve() for path in given.against]

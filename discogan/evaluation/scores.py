@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from discogan.checkpoints import load_model
+from discogan.checkpoints import load_model, load_references
 from discogan.config import Config
 from discogan.data import Record, folder_records
 from discogan.data.domains import open_anchors, open_domains, open_records
@@ -19,8 +19,9 @@ from discogan.evaluation.selection import select_metrics
 from discogan.images import Pixels, to_unit_rgb
 from discogan.metrics import Metric, describe_values
 from discogan.model import TranslationModel
-from discogan.run_folder import RunFolder, read_progress, reference_checkpoints
-from discogan.verdict import Probe, Verdict, assess, with_anchors, with_pairs
+from discogan.run_folder import reference_checkpoints
+from discogan.run_records import Verdict
+from discogan.verdict import Probe, assess, with_anchors, with_pairs
 
 Scores = dict[str, Any]
 MAX_UNPAIRED_IMAGES = 1024
@@ -58,7 +59,7 @@ def score_run(
     pixels_a, pixels_b = (_scored_images(store, paired) for store in stores)
     scores: Scores = {
         "run": str(run),
-        "step": read_progress(RunFolder(run).inference_checkpoint()).step,
+        "step": model.step,
         "paired": paired,
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
@@ -146,8 +147,7 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
         _require_comparable(path, reference_config, run, config)
         # A second run with the same seed is no further evidence.
         references.setdefault(reference_config.seed, reference)
-    for path in reference_checkpoints(run, config.seed):
-        reference, reference_config = load_model(path, device)
+    for reference, reference_config in load_references(reference_checkpoints(run, config.seed), device):
         references.setdefault(reference_config.seed, reference)
     verdict = assess(model, probe, references.values())
     anchors = open_anchors(config)

@@ -23,7 +23,7 @@ from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
 from discogan.files import write_text
-from discogan.run_folder import read_records
+from discogan.records import read_json_lines
 from discogan.training import provenance
 
 RESULTS = "results.jsonl"
@@ -104,7 +104,7 @@ def run_jobs(
     """Run the jobs that have no result yet, ``parallel`` at a time; raise ``RunError`` if some of them fail."""
     results = out / RESULTS
     # A kill can leave an incomplete last line. Rewriting the file removes it, so that the next line starts correctly.
-    write_text(results, "".join(json.dumps(row) + "\n" for row in read_records(results)))
+    write_text(results, "".join(json.dumps(row) + "\n" for row in read_json_lines(results)))
     finished = finished_jobs(results)
     waiting = [job for job in jobs if job not in finished]
     say(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them finished earlier; {parallel} run at a time")
@@ -131,7 +131,7 @@ def run_jobs(
 
 def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
     """Write the tables and draw the figures, using results.jsonl and files of the runs; return all rows."""
-    rows = read_records(out / RESULTS)
+    rows = read_json_lines(out / RESULTS)
     completed = [row for row in rows if "failed" not in row]
     written = [*write_tables(experiment, rows, out), *experiment.figures(completed, out)]
     say("Written: " + ", ".join(path.name for path in written) + f" in {out}")
@@ -140,7 +140,7 @@ def summarise(experiment: Experiment, out: Path, say: Progress) -> list[Row]:
 
 def finished_jobs(file: Path) -> set[Job]:
     """Return the jobs that have a row."""
-    return {job_of(row) for row in read_records(file)}
+    return {job_of(row) for row in read_json_lines(file)}
 
 
 def _run_all(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from discogan.run_folder import losses
+from discogan.run_summary import losses
 from discogan.training import StepReport
 
 

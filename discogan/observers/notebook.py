@@ -10,7 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from discogan.run_folder import RunFolder, losses
+from discogan.run_folder import RunFolder
+from discogan.run_summary import losses
 from discogan.training import StepReport
 
 

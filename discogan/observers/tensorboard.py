@@ -9,7 +9,7 @@ from discogan.config import Config
 from discogan.extras import import_extra
 from discogan.observers import logged_values, read_sheet
 from discogan.registry import TRACKERS
-from discogan.run_folder import Progress
+from discogan.run_records import Progress
 from discogan.training import Alarm, Observer, Outcome, StepReport
 
 

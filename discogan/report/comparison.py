@@ -20,7 +20,7 @@ from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, value_label
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
 from discogan.report.tables import describe_verdict, evaluation_values
-from discogan.run_folder import RunSummary, read_summary
+from discogan.run_summary import RunSummary, read_summary
 
 SHOWN_IMAGES = 8
 PictureRow = tuple[str, list[Picture]]

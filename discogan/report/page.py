@@ -23,7 +23,8 @@ from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
 from discogan.report.tables import describe_verdict, score_rows, setting_rows, verdict_metric_rows
-from discogan.run_folder import RunSummary, losses, read_summary, step_of
+from discogan.run_folder import step_of
+from discogan.run_summary import RunSummary, losses, read_summary
 
 SHOWN_IMAGES = 12
 """Images of each domain in the grids."""

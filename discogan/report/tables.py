@@ -8,7 +8,7 @@ from typing import Any
 from discogan.directions import LABELS
 from discogan.labels import AZIMUTHS, NO_VALUE, VERDICT_METRICS, format_value, value_label, verdict_name
 from discogan.metrics import describe_values, metric_kinds
-from discogan.run_folder import RunSummary
+from discogan.run_summary import RunSummary
 
 Row = list[str]
 TONES = {"found": "good", "found up to a symmetry": "fair", "unconfirmed": "fair", "unstable": "fair"}

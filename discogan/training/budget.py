@@ -7,7 +7,7 @@ import time
 import torch
 
 from discogan.config import TrainingOptions
-from discogan.run_folder import Progress
+from discogan.run_records import Progress
 
 
 class Budget:

@@ -10,13 +10,22 @@ import torch
 from torch import Tensor
 
 from discogan import devices
-from discogan.checkpoints import State, load_network, load_optimiser_state, optimiser_state, read_tensors
+from discogan.checkpoints import (
+    State,
+    load_network,
+    load_optimiser_state,
+    optimiser_state,
+    read_description,
+    read_tensors,
+)
 from discogan.config import Config
+from discogan.errors import DamagedCheckpointError
 from discogan.losses import at_least_float32, reconstruction
 from discogan.model import TranslationModel, averaged_copy, build_model, update_average
 from discogan.networks import Shape
 from discogan.objectives import Objective, Terms
 from discogan.registry import OBJECTIVES
+from discogan.run_folder import read_checkpoint_record
 
 
 class Learner:
@@ -112,14 +121,23 @@ class Learner:
         return {**files, "training_state": state}
 
     def restore(self, checkpoint: Path) -> None:
-        """Restore what ``state`` returned; raise ``RunError`` if files are missing or do not fit."""
+        """Restore what ``state`` returned.
+
+        Raises ``DamagedCheckpointError`` if files are missing, have changed, or do not fit.
+        """
+        record = read_checkpoint_record(checkpoint)
+        read_description(checkpoint, record)
         for networks in (self.inference_generators, self.discriminators):
             for name, network in networks.items():
-                load_network(network, read_tensors(checkpoint, name), checkpoint)
-        state = read_tensors(checkpoint, "training_state")
-        load_network(self.generators, _below(state, "generators"), checkpoint)
-        load_optimiser_state(self.generator_optimiser, "generator_optimiser", state)
-        load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state)
+                load_network(network, read_tensors(checkpoint, name, record), checkpoint, name)
+        state = read_tensors(checkpoint, "training_state", record)
+        known = ("generator_optimiser", "discriminator_optimiser", "objective", "generators")
+        for key in state:
+            if key.partition(".")[0] not in known:
+                raise DamagedCheckpointError(checkpoint, f"training_state.safetensors has an unknown tensor {key}")
+        load_network(self.generators, _below(state, "generators"), checkpoint, "generators")
+        load_optimiser_state(self.generator_optimiser, "generator_optimiser", state, checkpoint)
+        load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state, checkpoint)
         objective_state = {name: value.to(self.device) for name, value in _below(state, "objective").items()}
         self.objective.load_state_dict(objective_state)
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from discogan.directions import DIRECTIONS, LABELS, Direction
-from discogan.run_folder import Record
-from discogan.verdict import COLLAPSE_DIVERSITY, MIN_REFERENCE_SCORE, DirectionMetrics, worst_direction_score
+from discogan.run_records import DirectionMetrics
+from discogan.run_summary import Record
+from discogan.verdict import COLLAPSE_DIVERSITY, MIN_REFERENCE_SCORE, worst_direction_score
 
 QUIET_FRACTION = 0.2
 """Share of the budget before which there are no alarms, because every run begins with low diversity."""

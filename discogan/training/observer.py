@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from discogan.config import Config
-from discogan.run_folder import Progress
+from discogan.run_records import Progress, Verdict
 from discogan.training.monitor import Alarm
-from discogan.verdict import Verdict
 
 Ended = Literal["budget", "interrupted", "stalled"]
 

@@ -12,19 +12,20 @@ from typing import Any
 import torch
 
 from discogan import version
-from discogan.checkpoints import load_model
+from discogan.checkpoints import load_model, load_references
 from discogan.config import Config, Table, change_training
 from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
 from discogan.registry import OBJECTIVES, imported_files, merge_imports
-from discogan.run_folder import RunDescription, RunFolder, reference_checkpoints
+from discogan.run_folder import RunFolder, reference_checkpoints, trust_images
+from discogan.run_records import RunDescription, Verdict
 from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
-from discogan.training.seed_search import change_plan, has_plan, read_plan, select_seed
+from discogan.training.seed_search import change_plan, select_seed
 from discogan.training.trainer import Trainer
-from discogan.verdict import Verdict, assess, with_anchors
+from discogan.verdict import assess, with_anchors
 
 
 def train(config: Config, out: str | Path, observer: Observer | None = None) -> Outcome:
@@ -35,11 +36,9 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
     observer = observer or Observer()
     check_config(config)
     run = RunFolder(out)
-    run.require_new()
     _require_outside_images(config, run.path)
-    data = prepare_data(config, observer)
-    run.path.mkdir(parents=True, exist_ok=True)
-    with run.locked(), own_state(config.training.threads):
+    with run.claimed(), own_state(config.training.threads):
+        data = prepare_data(config, observer)
         return _fit(run, _describe(config, data), data, observer)
 
 
@@ -61,7 +60,8 @@ def resume(
     run = RunFolder(out)
     run.require_resumable()
     with run.locked():
-        description = run.describe() if run.exists or not has_plan(run) else read_plan(run).description
+        is_search = run.plan.exists() and not run.exists
+        description = run.read_plan().description if is_search else run.describe_for_training()
         config = change_training(description.config, steps, minutes, settings)
         check_config(config)
         try:
@@ -72,6 +72,7 @@ def resume(
             ) from error
         _require_same_images(data.describe(), description.data, run.path)
         description = replace(description, config=config, imports=merge_imports(description.imports))
+        trust_images(description)
         if run.exists:
             write_json(run.config, description.to_dict())
         else:
@@ -106,7 +107,7 @@ def _final_verdict(trainer: Trainer) -> Verdict:
     run, probe, anchors = trainer.run.path, trainer.probe, trainer.data.anchors
     model, _ = load_model(run, trainer.device)
     paths = reference_checkpoints(run, trainer.config.seed)
-    verdict = assess(model, probe, (load_model(path, trainer.device)[0] for path in paths))
+    verdict = assess(model, probe, [reference for reference, _ in load_references(paths, trainer.device)])
     if anchors is None:
         return verdict
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b)
@@ -143,7 +144,7 @@ def _require_outside_images(config: Config, out: Path) -> None:
 
 def _describe(config: Config, data: TrainingData) -> RunDescription:
     objective = OBJECTIVES.build(config.objective, "objective")
-    return RunDescription(
+    description = RunDescription(
         config=config,
         directions=tuple(objective.directions),
         round_trip_directions=tuple(objective.round_trip_directions),
@@ -152,6 +153,8 @@ def _describe(config: Config, data: TrainingData) -> RunDescription:
         imports=imported_files(),
         **provenance(),
     )
+    trust_images(description)
+    return description
 
 
 def provenance() -> dict[str, Any]:

@@ -10,7 +10,6 @@ of equal cost: first all seeds, then the better half, and so on. The selected ru
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,8 @@ from discogan.config import Config
 from discogan.errors import DivergedError
 from discogan.files import write_json
 from discogan.registry import OBJECTIVES
-from discogan.run_folder import RunDescription, RunFolder
+from discogan.run_folder import RunFolder
+from discogan.run_records import Plan, RunDescription
 from discogan.training.data import TrainingData
 from discogan.training.monitor import Alarm
 from discogan.training.observer import Observer, Outcome
@@ -43,17 +43,6 @@ class Round:
 
     seeds: int
     share: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The contents of plan.json: the run's description, and the scores of the finished rounds.
-
-    A run that diverged in a round has no score there, and does not continue.
-    """
-
-    description: RunDescription
-    rounds: Sequence[Mapping[str, float]]
 
 
 def plan_rounds(seeds: int) -> list[Round]:
@@ -77,11 +66,11 @@ def select_seed(
     search: nothing is lost, and the next call continues it.
     """
     config = description.config
-    if not has_plan(run):
-        _write_plan(run, Plan(description, []))
+    if not run.plan.exists():
+        _write_plan(run, Plan(description, ()))
     objective = OBJECTIVES.build(config.objective, "objective")
     probe = Probe(data.a.pixels, data.b.pixels, objective.directions, objective.round_trip_directions)
-    scores = list(read_plan(run).rounds)
+    scores: list[Mapping[str, float]] = list(run.read_plan().rounds)
     seeds = [config.seed + number for number in range(config.training.seeds_tried)]
     share = 0.0
     for number, search_round in enumerate(plan_rounds(len(seeds))):
@@ -91,7 +80,7 @@ def select_seed(
             if isinstance(trained, Outcome):
                 return trained
             scores.append(_score_round(run, probe, trained))
-            _write_plan(run, Plan(description, scores))
+            _write_plan(run, Plan(description, tuple(scores)))
         round_scores = scores[number]
         observer.on_round(round_scores)
         ranking = sorted(round_scores, key=lambda seed: -round_scores[seed])
@@ -167,22 +156,11 @@ def _promote(run: RunFolder, selected: RunFolder) -> None:
             shutil.copy2(path, run.path / path.name)
 
 
-def has_plan(run: RunFolder) -> bool:
-    """Return whether a search over several seeds was begun in this folder."""
-    return run.plan.exists()
-
-
 def change_plan(run: RunFolder, description: RunDescription) -> None:
     """Change the settings of a search; the scores of finished rounds stay."""
-    _write_plan(run, replace(read_plan(run), description=description))
-
-
-def read_plan(run: RunFolder) -> Plan:
-    """Return the plan of a run whose seeds are being compared."""
-    table = json.loads(run.plan.read_text("utf-8"))
-    return Plan(RunDescription.from_dict(table), table["rounds"])
+    _write_plan(run, replace(run.read_plan(), description=description))
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:
     run.plan.parent.mkdir(exist_ok=True)
-    write_json(run.plan, {**plan.description.to_dict(), "rounds": list(plan.rounds)})
+    write_json(run.plan, plan.to_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from discogan.checkpoints import restore_best, save_best, save_checkpoint
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
 from discogan.data.store import expect_random_access
-from discogan.errors import DivergedError, RunError
+from discogan.errors import DamagedCheckpointError, DivergedError, RunError
 from discogan.images import Pixels
 from discogan.model import evaluation_mode
 from discogan.objectives import Terms
-from discogan.run_folder import NETWORKS, MetricsLog, Progress, RunFolder, read_progress, read_records
+from discogan.run_folder import NETWORKS, RunFolder, read_progress
+from discogan.run_records import Progress
+from discogan.run_summary import MetricsLog, read_scores
 from discogan.training.budget import Budget
 from discogan.training.data import TrainingData
 from discogan.training.learner import Learner
@@ -43,7 +46,7 @@ class Trainer:
         self.losses = LossLog()
         self.metrics_log = MetricsLog(run.metrics, self.progress.step)
         self.scores_log = MetricsLog(run.scores, self.progress.step)
-        self.monitor = Monitor(read_records(run.scores))
+        self.monitor = Monitor(read_scores(run))
         objective = self.learner.objective
         self.probe = Probe(data.a.pixels, data.b.pixels, objective.directions, objective.round_trip_directions)
 
@@ -149,10 +152,11 @@ class Trainer:
     def _require_finite(self) -> None:
         """Raise ``DivergedError`` before a broken state can become the newest checkpoint."""
         self._require_finite_losses()
-        for name in NETWORKS:
-            for value in getattr(self.model, name).state_dict().values():
+        for name, tensors in self.learner.state().items():
+            for value in tensors.values():
                 if value.is_floating_point() and not value.isfinite().all():
-                    raise self._diverged(self.progress.step, f"weights of {name}")
+                    what = f"weights of {name}" if name in NETWORKS else "the optimiser's state"
+                    raise self._diverged(self.progress.step, what)
 
     def _require_finite_losses(self) -> None:
         broken = self.losses.first_non_finite()
@@ -164,19 +168,30 @@ class Trainer:
         return DivergedError(step, term, f"The last good checkpoint is {last}." if last else "There is no checkpoint.")
 
     def _restore(self) -> Progress:
-        """Load the newest checkpoint, if there is one, and return its progress."""
+        """Load the newest intact checkpoint, if there is one, and return its progress; name the damaged ones."""
         restore_best(self.run)
-        checkpoint, broken = self.run.last_checkpoint(), self.run.broken_checkpoints()
-        names = ", ".join(path.name for path in broken)
-        if checkpoint is None:
-            if broken or self.run.last.exists():
-                raise RunError(
-                    f"{self.run.path} was trained before, but none of its checkpoints is complete"
-                    f"{f' (damaged: {names})' if broken else ''}. Restore {self.run.checkpoints}, or start a new run."
-                )
-            return Progress()
-        if broken:
-            message = f"{self.run.path} has damaged checkpoints ({names}). Training continues from {checkpoint.name}."
-            self.observer.on_alarm(Alarm("damaged_checkpoint", message))
-        self.learner.restore(checkpoint)
-        return read_progress(checkpoint)
+        damaged = {path.name: "incomplete" for path in self.run.broken_checkpoints()}
+        for checkpoint in reversed(self.run.complete_checkpoints()):
+            try:
+                self.learner.restore(checkpoint)
+            except DamagedCheckpointError as error:
+                damaged[checkpoint.name] = error.problem
+                continue
+            if damaged:
+                self._raise_alarms([Alarm("damaged_checkpoint", _damage_message(self.run, damaged, checkpoint.name))])
+            return read_progress(checkpoint)
+        if damaged or self.run.last.exists():
+            names = f" (damaged: {_list(damaged)})" if damaged else ""
+            raise RunError(
+                f"{self.run.path} was trained before, but none of its checkpoints is complete{names}. "
+                f"Restore {self.run.checkpoints}, or start a new run."
+            )
+        return Progress()
+
+
+def _damage_message(run: RunFolder, damaged: Mapping[str, str], used: str) -> str:
+    return f"{run.path} has damaged checkpoints ({_list(damaged)}). Training continues from {used}."
+
+
+def _list(damaged: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {problem}" for name, problem in damaged.items())

@@ -14,7 +14,8 @@ from discogan.images import Pixels, evenly_spaced
 from discogan.labels import verdict_name
 from discogan.matching import Counterparts
 from discogan.onnx_model import OnnxModel
-from discogan.run_folder import RunFolder, read_verdict
+from discogan.run_folder import RunFolder
+from discogan.run_summary import read_verdict
 from discogan.translator import Translator
 
 EXAMPLE_IMAGES = 8

@@ -6,7 +6,7 @@ import pytest
 
 from discogan.cli.console import print_evaluation, print_table, print_verdict, say
 from discogan.metrics import describe_values, metric_kinds
-from discogan.verdict import Label
+from discogan.run_records import Label
 
 NAMES = ("diversity", "distribution", "change", "discriminator_accuracy")
 VERDICT = {

@@ -12,7 +12,8 @@ from discogan.cli.train import NewRunOptions, SessionOptions, losses_line, print
 from discogan.cli.training_display import TrainingDisplay, duration_text, progress_text
 from discogan.config import load_config
 from discogan.labels import verdict_name
-from discogan.run_folder import Progress, read_summary
+from discogan.run_records import Progress
+from discogan.run_summary import read_summary
 from discogan.training import Alarm, Outcome, StepReport
 from tests.cli.test_commands import FLAGS, discogan
 from tests.conftest import SMALL

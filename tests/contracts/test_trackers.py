@@ -7,9 +7,8 @@ from PIL import Image
 from discogan.config import load_config
 from discogan.errors import ConfigError
 from discogan.registry import TRACKERS
-from discogan.run_folder import Progress
+from discogan.run_records import Progress, Verdict
 from discogan.training import Alarm, Observer, Outcome, StepReport
-from discogan.verdict import Verdict
 
 
 def build(name):

@@ -11,7 +11,7 @@ from filelock import FileLock
 from discogan.errors import ConfigError, DivergedError, RunError
 from discogan.experiments import Column, Experiment, Job, grid
 from discogan.experiments.tables import make_markdown, summarise_rows
-from discogan.run_folder import read_records
+from discogan.records import read_json_lines
 
 JOB = Job("fake", "data", "modern", 0, 32, 1.0, 1)
 
@@ -88,7 +88,7 @@ def test_the_run_of_an_incomplete_line_is_run_again(tmp_path):
     file.write_text(lines[0] + "\n" + lines[1][:40])
     rows, _ = reproduce(tmp_path, seeds=1)
     assert len(rows) == 2
-    assert sorted(row["objective"] for row in read_records(file)) == ["gan", "modern"]
+    assert sorted(row["objective"] for row in read_json_lines(file)) == ["gan", "modern"]
 
 
 def test_the_table_is_median_worst_and_best(fake, tmp_path):
@@ -119,7 +119,7 @@ def test_a_diverged_run_is_a_result_and_the_others_continue(fake, tmp_path):
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     with pytest.raises(RunError, match=r"2 of 18 runs failed; the first was .*-seed8-.* \(disk full\)"):
         reproduce(tmp_path, seeds=9, parallel=2)
-    assert len(read_records(tmp_path / "out" / grid.RESULTS)) == 16
+    assert len(read_json_lines(tmp_path / "out" / grid.RESULTS)) == 16
     (tmp_path / "runs" / "disk-freed").touch()
     assert len(reproduce(tmp_path, seeds=9)[0]) == 18
 

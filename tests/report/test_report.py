@@ -14,7 +14,8 @@ from discogan.pages import options_whole
 from discogan.report import comparison, write_comparison, write_report
 from discogan.report.pictures import curves
 from discogan.report.tables import score_rows
-from discogan.run_folder import RunFolder, read_evaluation, read_verdict
+from discogan.run_folder import RunFolder
+from discogan.run_summary import read_evaluation, read_verdict
 from tests.conftest import SMALL, write_images
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from discogan.config import TrainingOptions
-from discogan.run_folder import Progress
+from discogan.run_records import Progress
 from discogan.training import budget as module
 from discogan.training.budget import Budget
 
