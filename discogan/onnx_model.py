@@ -24,6 +24,8 @@ class OnnxModel:
 
     def __init__(self, file: Path) -> None:
         onnxruntime = import_extra("onnxruntime", "export", "An ONNX model")
+        # Windows has no environment variable that turns the events off.
+        onnxruntime.disable_telemetry_events()
         try:
             self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
             metadata = json.loads(self.session.get_modelmeta().custom_metadata_map[METADATA_KEY])

@@ -1,6 +1,7 @@
 """Translate an image with an exported model, with ONNX Runtime and Pillow only.
 
 discogan export RUN --direction a_to_b --out model.onnx
+export ORT_DISABLE_TELEMETRY=1  # Without it, ONNX Runtime reports its use to Microsoft.
 python examples/onnx_translate.py model.onnx sketch.png photo.png
 """
 
