@@ -182,8 +182,9 @@ def import_file(file: str | Path) -> None:
     path = Path(file).expanduser().resolve()
     if not path.is_file():
         raise ConfigError(f"There is no file {file} to import. Give the Python file that registers your components.")
-    _run_file(path)
-    trust("imports", path.read_bytes())
+    source = path.read_bytes()
+    _run_file(path, source)
+    trust("imports", source)
 
 
 def load_recorded_imports(files: Iterable[str], run: Path) -> None:
@@ -200,27 +201,30 @@ def load_recorded_imports(files: Iterable[str], run: Path) -> None:
             if any(Path(imported).name == path.name for imported in _imported):
                 continue  # The user passed its new place with --import.
             raise RunError(f"{run} needs {file}, which is missing. Restore it, or pass its new place with --import.")
-        if not is_trusted("imports", path.read_bytes()):
+        source = path.read_bytes()
+        if not is_trusted("imports", source):
             raise RunError(
                 f"{run} needs {file}, which is new or has changed on this machine. "
                 f"Check its code, then add --import {file} to the command."
             )
-        _run_file(path)
+        _run_file(path, source)
 
 
-def _run_file(path: Path) -> None:
-    """Execute a file as a module of its own, once per process."""
+def _run_file(path: Path, source: bytes) -> None:
+    """Execute the source of a file as a module of its own, once per process.
+
+    Python's import would read the file again, or a ``__pycache__`` next to it, which may hold other code.
+    """
     if str(path) in _imported:
         return
     name = f"discogan_import_{len(_imported)}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except Exception as error:
         del sys.modules[name]
         raise ConfigError(f"{path} cannot be imported ({type(error).__name__}: {error}). Fix the file.") from error

@@ -3,12 +3,16 @@
     CACHE/trusted/imports/SHA256    the content of a Python file that was given by --import
     CACHE/trusted/images/SHA256     the image folders and fingerprints of a run that was trained here
 
-Each is an empty file whose name is a digest, so trust is bound to content and not to a path.
+Each is an empty file whose name is a digest, so trust is bound to content and not to a path. The folder belongs to this
+user alone: a marker in a folder that other users can write proves nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -19,16 +23,43 @@ Kind = Literal["imports", "images"]
 
 def trust(kind: Kind, content: bytes) -> None:
     """Remember that this user trusts ``content``."""
+    if not _is_private(_trusted_folder()):
+        _make_private(_trusted_folder())
     marker = _marker(kind, content)
-    if not marker.exists():
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch(mode=0o600)
+    marker.parent.mkdir(mode=0o700, exist_ok=True)
+    marker.touch(mode=0o600)
 
 
 def is_trusted(kind: Kind, content: bytes) -> bool:
     """Return whether this user has trusted the same content before."""
-    return _marker(kind, content).exists()
+    return _is_private(_trusted_folder()) and _marker(kind, content).exists()
+
+
+def _trusted_folder() -> Path:
+    return cache_folder() / "trusted"
 
 
 def _marker(kind: Kind, content: bytes) -> Path:
-    return cache_folder() / "trusted" / kind / hashlib.sha256(content).hexdigest()
+    return _trusted_folder() / kind / hashlib.sha256(content).hexdigest()
+
+
+def _is_private(folder: Path) -> bool:
+    """Return whether a folder exists, belongs to this user, and can be written by no other user.
+
+    Windows keeps permissions elsewhere: there, each folder that exists counts as private.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    if os.name == "nt":
+        return True
+    status = folder.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _make_private(folder: Path) -> None:
+    """Replace a folder by an empty one that only this user can read or write."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True)
