@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from PIL import Image
 
 from discogan.checkpoints import load_model
@@ -75,7 +73,7 @@ def write_report(run: str | Path, device: str = "cpu") -> Path:
         missing=missing,
         grids=_grids(model, stores) if model else [],
         samples=samples,
-        samples_json=Markup(json.dumps([[step, sheet.source, sheet.alt] for step, sheet in samples])),
+        sheets=[[step, sheet.source, sheet.alt] for step, sheet in samples],
         commands=_commands(summary),
         charts=_charts(summary),
     )
