@@ -11,6 +11,7 @@ import pytest
 from discogan import registry
 from discogan.api import train
 from discogan.cli import console
+from discogan.extras import TELEMETRY_OFF
 from discogan.images import from_pixels
 from discogan.run_folder import read_progress, write_checkpoint_record
 
@@ -29,6 +30,13 @@ SMALL = (
 def _own_cache(tmp_path_factory):
     """Use a temporary cache instead of the user's."""
     os.environ["DISCOGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_telemetry():
+    """Turn telemetry off for tests that import a library themselves, or run an example."""
+    for variable, off in TELEMETRY_OFF.values():
+        os.environ.setdefault(variable, off)
 
 
 @pytest.fixture(autouse=True)
