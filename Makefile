@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-fast check format results bench docs clean
+.PHONY: install demo test test-fast check format results bench audit docs clean
 
 install: $(VENV)/.installed  ## Install everything into .venv; about a minute, 2.5 GB
 
@@ -32,9 +32,16 @@ STUDIES := discovery generators penalty verdict seeds_tried anchors small_data
 results: $(VENV)/.installed  ## Run the studies of docs/results.md (hours): make results DATA=FOLDER
 	for study in $(STUDIES); do $(BIN)/python benchmarks/discovery.py study $(DATA) $$study || exit 1; done
 
+audit: $(VENV)/.installed  ## Compare the installed versions with known vulnerabilities; needs a network
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > build/audit/installed.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement build/audit/installed.txt
+
 docs: $(VENV)/.installed  ## Build the site into build/site; a warning is an error
 	$(BIN)/python -m discogan.cli.reference > docs/cli.md
 	$(BIN)/python -m discogan.cli.settings > docs/settings.md
+	$(BIN)/python benchmarks/licences.py > docs/dependencies.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:

@@ -276,12 +276,12 @@ def test_bytecode_next_to_a_component_is_never_run(trusted_component):
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps permissions elsewhere")
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777])
 def test_trust_that_other_users_can_write_is_not_used(trusted_component, tmp_path, mode):
-    markers = tmp_path / "cache" / "trusted-imports"
+    markers = tmp_path / "cache" / "trusted"
     assert stat.S_IMODE(markers.stat().st_mode) == 0o700
     markers.chmod(mode)
     with pytest.raises(RunError, match="Check its code"):
         registry.load_recorded_imports([str(trusted_component)], Path("run"))
-    planted = markers / ("0" * 64)
+    planted = markers / "imports" / ("0" * 64)
     planted.touch()
     registry.import_file(trusted_component)
     assert stat.S_IMODE(markers.stat().st_mode) == 0o700
@@ -289,7 +289,7 @@ def test_trust_that_other_users_can_write_is_not_used(trusted_component, tmp_pat
 
 
 def test_a_link_as_the_folder_of_trust_is_replaced(trusted_component, tmp_path):
-    markers = tmp_path / "cache" / "trusted-imports"
+    markers = tmp_path / "cache" / "trusted"
     elsewhere = markers.rename(tmp_path / "elsewhere")
     markers.symlink_to(elsewhere)
     with pytest.raises(RunError, match="Check its code"):
