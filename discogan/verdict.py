@@ -41,6 +41,8 @@ MIN_TOP_1_GAIN = 0.1
 """By how much top-1 must exceed that of the untranslated input, or chance, to confirm a relation with true pairs."""
 MIN_STANDARD_ERRORS = 2.0
 """Standard errors by which true pairs must differ from the input to count, because a few pairs prove little."""
+MIN_STEPS_TO_CONFIRM = 100
+"""Steps below which no agreement of runs confirms a relation, because networks hardly differ from their start."""
 PROBE_IMAGES = 128
 """Images of each domain that the metrics use."""
 Thumbnails = Mapping[Direction, Tensor]
@@ -117,7 +119,10 @@ def assess(model: TranslationModel, probe: Probe, references: Iterable[Translati
         for reference_metrics, reference_thumbnails in measured
         if worst_direction_score(reference_metrics) >= MIN_REFERENCE_SCORE
     ]
-    verdict = decide(metrics, measure_agreement(thumbnails, learned))
+    verdict = decide(metrics, measure_agreement(thumbnails, learned), has_weak_references=len(learned) < len(measured))
+    if verdict.label.startswith("found") and 0 < model.step < MIN_STEPS_TO_CONFIRM:
+        reason = f"{verdict.reason} But {model.step} steps are too few to confirm a relation. Train longer."
+        verdict = replace(verdict, label="unconfirmed", reason=reason)
     if len(learned) == len(measured):
         return verdict
     ignored = (
@@ -164,6 +169,12 @@ def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
         gain >= max(MIN_TOP_1_GAIN - 1e-9, MIN_STANDARD_ERRORS * error) for gain, error in gains.values()
     ):
         return replace(verdict, label="found", reason=f"True pairs confirm the relation: {finding}")
+    if verdict.label == "unconfirmed":
+        gain, error = gains[worst]
+        needed = max(MIN_TOP_1_GAIN, MIN_STANDARD_ERRORS * error)
+        missing = f"Its gain is {gain:+.1%}; confirming the relation needs {needed:.1%}, in each direction."
+        reason = f"True pairs neither confirm nor contradict the relation: {finding} {missing} Train longer."
+        return replace(verdict, reason=reason)
     return verdict
 
 
@@ -200,10 +211,15 @@ def measure_agreement(thumbnails: Thumbnails, references: Sequence[Thumbnails]) 
     )
 
 
-def decide(metrics: Mapping[Direction, DirectionMetrics], agreement: Agreement | None) -> Verdict:
-    """Return the verdict that the metrics and the agreement allow; the clearest failure comes first."""
+def decide(
+    metrics: Mapping[Direction, DirectionMetrics], agreement: Agreement | None, has_weak_references: bool = False
+) -> Verdict:
+    """Return the verdict that the metrics and the agreement allow; the clearest failure comes first.
+
+    ``has_weak_references`` says that there are reference runs that learned too little to count.
+    """
     own_score = worst_direction_score(metrics)
-    label, reason = _label(metrics, own_score, agreement)
+    label, reason = _label(metrics, own_score, agreement, has_weak_references)
     score = own_score * max(agreement.share, agreement.share_under_symmetry) if agreement else own_score
     return Verdict(label, reason, score, metrics, agreement)
 
@@ -214,7 +230,10 @@ def worst_direction_score(metrics: Mapping[Direction, DirectionMetrics]) -> floa
 
 
 def _label(
-    metrics: Mapping[Direction, DirectionMetrics], own_score: float, agreement: Agreement | None
+    metrics: Mapping[Direction, DirectionMetrics],
+    own_score: float,
+    agreement: Agreement | None,
+    has_weak_references: bool,
 ) -> tuple[Label, str]:
     worst = min(metrics, key=lambda direction: metrics[direction].diversity)
     if metrics[worst].diversity < COLLAPSE_DIVERSITY:
@@ -226,7 +245,7 @@ def _label(
             "try --set generator.residual=false.",
         )
     if agreement is None:
-        return _label_without_reference(metrics, own_score)
+        return _label_without_reference(metrics, own_score, has_weak_references)
     if own_score < MIN_REFERENCE_SCORE:
         return (
             "unstable",
@@ -257,7 +276,9 @@ def _label(
     return "found", f"{finding}."
 
 
-def _label_without_reference(metrics: Mapping[Direction, DirectionMetrics], own_score: float) -> tuple[Label, str]:
+def _label_without_reference(
+    metrics: Mapping[Direction, DirectionMetrics], own_score: float, has_weak_references: bool
+) -> tuple[Label, str]:
     if own_score < GOOD_SCORE:
         return (
             "unstable",
@@ -266,10 +287,12 @@ def _label_without_reference(metrics: Mapping[Direction, DirectionMetrics], own_
     looks = "look like the other domain"
     if all(each.round_trip is not None for each in metrics.values()):
         looks += " and their round trips are close"
+    # Another search within the same budget would not train the other seeds any longer.
+    cure = ". Train longer, so that the other seeds learn as much." if has_weak_references else " (--seeds-tried 2)."
     return (
         "unconfirmed",
         f"The translations {looks}, but those of an arbitrary mapping would too. Only true pairs, or a run with "
-        "another seed that has learned as much, can confirm the relation (--seeds-tried 2).",
+        f"another seed that has learned as much, can confirm the relation{cure}",
     )
 
 

@@ -132,6 +132,12 @@ def test_mistakes_are_explained(small_run, domains, tmp_path):
         score_run(small_run, against=[padded])
 
 
+def test_a_reference_run_on_other_images_is_refused(small_run, domains, tmp_path):
+    train(domains[1], domains[0], out=tmp_path / "other", image_size=32, steps=2, seed=3, settings=SMALL)
+    with pytest.raises(DataError, match="was trained on other images of A, so it is no evidence"):
+        score_run(small_run, against=[tmp_path / "other"])
+
+
 def test_an_azimuth_regressor_is_also_trained_on_the_training_images(domains, tmp_path, monkeypatch):
     folders = tmp_path / "train", tmp_path / "test"
     for folder, count in zip(folders, (6, 4), strict=True):

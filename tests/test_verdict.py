@@ -18,6 +18,8 @@ class FakeModel:
     def __init__(self, a_to_b, b_to_a=None):
         self.functions = {"a_to_b": a_to_b, "b_to_a": b_to_a or a_to_b}
 
+    step = 0
+
     def translate_pixels(self, pixels, direction):
         return np.ascontiguousarray(self.functions[direction](pixels))
 
@@ -112,13 +114,35 @@ def test_only_runs_that_learned_enough_are_references(probe):
     assert verdict.reason.endswith("2 of 3 reference runs had learned too little to count as evidence.")
 
 
+def test_weak_references_do_not_recommend_another_search(probe):
+    grey = FakeModel(lambda pixels: 0 * pixels + 127)
+    alone, with_weak = (assess(FakeModel(invert), probe, references) for references in ([], [grey]))
+    assert alone.label == with_weak.label == "unconfirmed"
+    assert "--seeds-tried" in alone.reason
+    assert "--seeds-tried" not in with_weak.reason
+    assert "Train longer" in with_weak.reason
+
+
+@pytest.mark.parametrize(("step", "label"), [(46, "unconfirmed"), (99, "unconfirmed"), (100, "found"), (5000, "found")])
+def test_a_run_of_a_few_steps_is_never_found_by_agreement(probe, step, label):
+    model = FakeModel(invert)
+    model.step = step
+    verdict = assess(model, probe, [FakeModel(invert)])
+    assert verdict.label == label
+    assert (f"{step} steps are too few" in verdict.reason) == (label == "unconfirmed")
+
+
 def test_a_run_worse_than_its_input_on_true_pairs_is_unstable(probe):
     unconfirmed = verdict_of(probe, FakeModel(invert))
-    assert with_pairs(unconfirmed, pair_scores(0.4, (0.35, 0.35))) == unconfirmed
+    unsettled = with_pairs(unconfirmed, pair_scores(0.4, (0.35, 0.35)))
+    assert unsettled.label == "unconfirmed"
+    assert "neither confirm nor contradict the relation: A to B finds 40.0%" in unsettled.reason
+    assert "Its gain is +5.0%; confirming the relation needs 10.0%" in unsettled.reason
+    assert "Only true pairs" not in unsettled.reason
     verdict = with_pairs(unconfirmed, pair_scores(0.4, (0.35, 0.5)))
     assert verdict.label == "unstable"
     assert "B to A finds 40.0% of 300 true partners; the untranslated input finds 50.0%" in verdict.reason
-    assert with_pairs(unconfirmed, pair_scores(0.4, (0.35, 0.41))) == unconfirmed
+    assert with_pairs(unconfirmed, pair_scores(0.4, (0.35, 0.41))).label == "unconfirmed"
 
 
 def test_the_reason_names_the_worst_direction(probe):

@@ -19,7 +19,7 @@ from discogan.evaluation.selection import select_metrics
 from discogan.images import Pixels, to_unit_rgb
 from discogan.metrics import Metric, describe_values
 from discogan.model import TranslationModel
-from discogan.run_folder import reference_checkpoints
+from discogan.run_folder import RunFolder, reference_checkpoints
 from discogan.run_records import Verdict
 from discogan.verdict import Probe, assess, with_anchors, with_pairs
 
@@ -155,7 +155,7 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
 
 
 def _require_comparable(path: Path, reference: Config, run: Path, config: Config) -> None:
-    """Raise ``DataError`` if a reference run is the run itself, decodes images differently, or has the same seed."""
+    """Raise ``DataError`` unless a reference run was trained on the same images, and with another seed."""
     if path.resolve() == run.resolve():
         raise DataError(f"{path} is the run itself. Give runs that were trained with another --seed.")
     options = {name: value for name, value in asdict(config.data).items() if name not in TRAINING_ONLY_OPTIONS}
@@ -163,6 +163,13 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
     if differing:
         raise DataError(
             f"{path} decodes images differently ({', '.join(differing)}). Give runs with the same data settings."
+        )
+    images, reference_images = RunFolder(run).describe().data, RunFolder(path).describe().data
+    others = [domain.upper() for domain in "ab" if images[domain]["key"] != reference_images[domain]["key"]]
+    if others:
+        raise DataError(
+            f"{path} was trained on other images of {' and '.join(others)}, so it is no evidence for {run}. "
+            "Give runs on the same folders."
         )
     if reference.seed == config.seed:
         raise DataError(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import AtLeast, Options
+from discogan.config import AtLeast, AtMost, Options
 from discogan.errors import ConfigError
 from discogan.networks import DiscriminatorOutput, Residual, Shape, activations, image_side, norm_layer, output_layer
 from discogan.networks.strided import Doubling, Halving
@@ -19,13 +19,13 @@ Norm = Literal["batch", "instance", "none"]
 class ConvolutionalGeneratorOptions(Options):
     """Options of the paper's generator."""
 
-    width: Annotated[int, AtLeast(1)] = 64
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 64
     """Channels of the first stage; they double up to eight times the width."""
     stages: Literal[3, 4, 5] = 4
     """Convolutions in the encoder, and in the decoder. The fifth one has stride 1 and outputs the code."""
-    blocks: Annotated[int, AtLeast(0)] = 0
+    blocks: Annotated[int, AtLeast(0), AtMost(100)] = 0
     """Residual blocks after the encoder's last stage of stride 2. They widen the receptive field."""
-    code_channels: Annotated[int, AtLeast(1)] = 100
+    code_channels: Annotated[int, AtLeast(1), AtMost(65536)] = 100
     """Channels of the code that the fifth stage outputs."""
     norm: Norm = "batch"
     """The norm on all but the first and last stage."""
@@ -85,7 +85,7 @@ class ConvolutionalGenerator(nn.Module):
 class ConvolutionalDiscriminatorOptions(Options):
     """Options of the paper's discriminator."""
 
-    width: Annotated[int, AtLeast(1)] = 64
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 64
     """Channels of the first convolution; they double up to eight times the width."""
     norm: Norm = "batch"
     """The norm on all but the first and last convolution."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import AtLeast, Options
+from discogan.config import AtLeast, AtMost, Options
 from discogan.networks import DiscriminatorOutput, Shape, activations, output_layer
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
@@ -16,9 +16,9 @@ from discogan.registry import DISCRIMINATORS, GENERATORS
 class MLPGeneratorOptions(Options):
     """Options of the fully connected generator."""
 
-    width: Annotated[int, AtLeast(1)] = 128
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 128
     """Units of each hidden layer."""
-    layers: Annotated[int, AtLeast(1)] = 3
+    layers: Annotated[int, AtLeast(1), AtMost(100)] = 3
     """Hidden layers."""
     output: Literal["linear", "sigmoid", "tanh"] = "linear"
     """The last activation: linear for data without bounds, sigmoid for [0, 1], tanh for [-1, 1]."""
@@ -45,9 +45,9 @@ class MLPGenerator(nn.Module):
 class MLPDiscriminatorOptions(Options):
     """Options of the fully connected discriminator."""
 
-    width: Annotated[int, AtLeast(1)] = 128
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 128
     """Units of each hidden layer."""
-    layers: Annotated[int, AtLeast(1)] = 5
+    layers: Annotated[int, AtLeast(1), AtMost(100)] = 5
     """Hidden layers."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import AtLeast, Options
+from discogan.config import AtLeast, AtMost, Options
 from discogan.networks import DiscriminatorOutput, Shape, activations, image_side, norm_layer
 from discogan.networks.strided import Halving
 from discogan.registry import DISCRIMINATORS
@@ -16,7 +16,7 @@ from discogan.registry import DISCRIMINATORS
 class PatchDiscriminatorOptions(Options):
     """Options of the PatchGAN discriminator."""
 
-    width: Annotated[int, AtLeast(1)] = 64
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 64
     """Channels of the first convolution; they double up to eight times the width."""
     halvings: Literal[1, 2, 3] = 3
     """Convolutions of stride 2. The receptive field of a logit is 70x70 pixels with 3, 34x34 with 2, 16x16 with 1."""

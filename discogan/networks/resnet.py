@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from discogan.config import AtLeast, Options
+from discogan.config import AtLeast, AtMost, Options
 from discogan.networks import Residual, Shape, image_side, norm_layer, output_layer
 from discogan.registry import GENERATORS
 
@@ -14,9 +14,9 @@ from discogan.registry import GENERATORS
 class ResNetGeneratorOptions(Options):
     """Options of the residual generator."""
 
-    width: Annotated[int, AtLeast(1)] = 64
+    width: Annotated[int, AtLeast(1), AtMost(4096)] = 64
     """Channels at full resolution; each of the two halvings doubles them."""
-    blocks: Annotated[int, AtLeast(0)] = 6
+    blocks: Annotated[int, AtLeast(0), AtMost(100)] = 6
     """Residual blocks. The paper uses 6 up to 128 px and 9 for larger images."""
     norm: Literal["batch", "instance"] = "instance"
     """The norm after each convolution except the last."""
