@@ -134,7 +134,7 @@ def test_mistakes_are_explained(small_run, domains, tmp_path):
 
 def test_a_reference_run_on_other_images_is_refused(small_run, domains, tmp_path):
     train(domains[1], domains[0], out=tmp_path / "other", image_size=32, steps=2, seed=3, settings=SMALL)
-    with pytest.raises(DataError, match="was trained on other images of A, so it is no evidence"):
+    with pytest.raises(DataError, match="was trained on other images of A and B, so it says nothing"):
         score_run(small_run, against=[tmp_path / "other"])
 
 

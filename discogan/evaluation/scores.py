@@ -168,7 +168,7 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
     others = [domain.upper() for domain in "ab" if images[domain]["key"] != reference_images[domain]["key"]]
     if others:
         raise DataError(
-            f"{path} was trained on other images of {' and '.join(others)}, so it is no evidence for {run}. "
+            f"{path} was trained on other images of {' and '.join(others)}, so it says nothing about {run}. "
             "Give runs on the same folders."
         )
     if reference.seed == config.seed:
