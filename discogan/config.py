@@ -208,6 +208,13 @@ class DataOptions(Options):
     """Channels of domain A: 1 is grey, 3 is RGB."""
     channels_b: Literal[1, 3] = 3
     """Channels of domain B: 1 is grey, 3 is RGB."""
+    value_range_a: str = "auto"
+    """Values of black and white in 16-bit, 32-bit and floating-point images of A, as LOW:HIGH, such as 0:4095. auto
+    decides by the values of all images, and image for each image alone. data.value_range sets both domains."""
+    value_range_b: str = "auto"
+    """The same for domain B."""
+    max_megapixels: Annotated[float, Above(0), AtMost(10_000)] = 100.0
+    """Images with more pixels are not decoded. Decoding takes about 12 MB of memory per megapixel."""
     background: str = "white"
     """The colour under transparent pixels and around padded images (a name or #rrggbb)."""
     flip: bool = False
@@ -216,6 +223,11 @@ class DataOptions(Options):
     """Use at most this many images of each domain, evenly spread over the folder; 0 uses all."""
     workers: Annotated[int, AtLeast(0)] = 0
     """Processes that decode images; 0 is one per core."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_value_range(self.value_range_a)
+        parse_value_range(self.value_range_b)
 
 
 @dataclass(frozen=True)
@@ -281,8 +293,32 @@ class AnchorOptions(Options):
     """Share of the pairs, rounded down, that training does not see; they check the learned relation."""
 
 
+SMALLEST_DISTANCE = 1e-30
+"""The two numbers of a value range differ by more than this."""
+
+
+def parse_value_range(text: str) -> tuple[float, float] | None:
+    """Return the two numbers of ``LOW:HIGH``, or ``None`` for ``auto`` and ``image``; raise ``ConfigError``."""
+    if text in ("auto", "image"):
+        return None
+    low, _, high = text.partition(":")
+    try:
+        limits = float(low), float(high)
+    except ValueError:
+        limits = math.nan, math.nan
+    distance = limits[1] - limits[0]
+    # The comparisons are false for NaN, and the smallest normal number keeps the division by the distance finite.
+    if SMALLEST_DISTANCE < distance < math.inf:
+        return limits
+    raise ConfigError(f"A value range must be auto, image, or LOW:HIGH such as 0:4095, not {text!r}.")
+
+
 RENAMED_OPTIONS = {("training", "starts"): "seeds_tried"}
 """Group and name of options that version 0.1.0 called otherwise, and their present names."""
+
+
+SHORTHANDS = {("data", "value_range"): ("value_range_a", "value_range_b")}
+"""Group and name that ``--set`` takes for several options, and the options."""
 
 
 def _with_current_name(group: str, option: str) -> str:
@@ -437,7 +473,8 @@ def parse_setting(setting: str) -> Table:
     if (group, option) in PATH_OPTIONS and isinstance(value, str) and value:
         # Absolute, so that the run can be resumed from any folder.
         value = str(Path(value).expanduser().resolve())
-    return {group: {_with_current_name(group, option): value}}
+    options = SHORTHANDS.get((group, option), (_with_current_name(group, option),))
+    return {group: dict.fromkeys(options, value)}
 
 
 def change_training(

@@ -3,6 +3,8 @@
     DiscoGANError
     ├── ConfigError          an option, preset or component that does not exist or does not fit
     ├── DataError            images that cannot be found, read or used
+    │   └── TooLargeError    an image with more pixels than the limit
+    ├── CacheError           the folder of decoded images cannot be used
     ├── RunError             a run folder or checkpoint that cannot be used
     │   ├── RecordError      a damaged JSON file of a run or of the cache
     │   └── DamagedCheckpointError   a checkpoint whose files have changed or do not fit
@@ -14,6 +16,7 @@ and exits with 2. Any other exception that escapes is a bug.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class DiscoGANError(Exception):
@@ -26,6 +29,32 @@ class ConfigError(DiscoGANError):
 
 class DataError(DiscoGANError):
     """Images that cannot be found, read or used."""
+
+
+class TooLargeError(DataError):
+    """An image with more pixels than the limit. ``pixels`` and ``max_pixels`` are the two numbers."""
+
+    def __init__(self, source: object, pixels: int, max_pixels: int) -> None:
+        self.pixels = pixels
+        self.max_pixels = max_pixels
+        super().__init__(
+            f"{source} has {pixels / 1e6:,.1f} megapixels, more than the limit of {max_pixels / 1e6:g}. "
+            "Reduce the image, or train with a larger --set data.max_megapixels."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error that a decoding process raises is copied to this process without its arguments.
+        return _restore, (type(self), self.args, vars(self))
+
+
+def _restore(kind: type[Exception], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
+
+
+class CacheError(DiscoGANError):
+    """The folder of decoded images cannot be read or written."""
 
 
 class RunError(DiscoGANError):

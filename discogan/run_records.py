@@ -112,7 +112,7 @@ class RunDescription:
         """
         record = convert_record(table, _ConfigFile, source)
         try:
-            config = Config.from_dict(record.config)
+            config = Config.from_dict(_with_value_ranges(record.config))
         except ConfigError as error:
             raise RecordError(source, str(error).rstrip(".")) from error
         directions, round_trips = _directions(record, config)
@@ -171,6 +171,14 @@ class _ConfigFile:
     machine: dict[str, str | Number | bool | None] | None = None
     git_revision: str | None = None
     imports: tuple[str, ...] = ()
+
+
+def _with_value_ranges(settings: Table) -> Table:
+    """Return the settings of a run. One of version 0.1.0 keeps the value range that it guessed for each image."""
+    data = settings.get("data", {})
+    if not isinstance(data, dict) or "value_range_a" in data:
+        return settings
+    return {**settings, "data": {**data, "value_range_a": "image", "value_range_b": "image"}}
 
 
 def _directions(record: _ConfigFile, config: Config) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:

@@ -31,6 +31,7 @@ from discogan.images import (
     fit_image,
     from_pixels,
     image_files,
+    is_image_name,
     to_pixels,
     unfit_image,
 )
@@ -232,11 +233,19 @@ class Translator:
             raise ConfigError("This run did not learn the reverse direction. Its objective trains one direction only.")
         return checked
 
-    def prepare(self, image: Path | Image.Image, direction: Direction) -> Prepared:
-        """Decode a file or an image and fit it to the networks; raises ``DataError`` if it cannot be decoded."""
+    def prepare(self, image: Path | bytes | Image.Image, direction: Direction) -> Prepared:
+        """Decode a file, its bytes or an image and fit it to the networks.
+
+        Raises ``DataError`` if it cannot be decoded, and ``TooLargeError`` if it has too many pixels.
+        """
         data = self.config.data
-        channels = data.channels_a if source_domain(direction) == "a" else data.channels_b
-        upright = decode_image(image, channels, data.background)
+        channels, value_range = (
+            (data.channels_a, data.value_range_a)
+            if source_domain(direction) == "a"
+            else (data.channels_b, data.value_range_b)
+        )
+        max_pixels = round(data.max_megapixels * 1e6)
+        upright = decode_image(image, channels, data.background, value_range=value_range, max_pixels=max_pixels)
         return Prepared(to_pixels(fit_image(upright, data.image_size, data.fit, data.background)), upright.size)
 
     def translate_pixels(self, pixels: Pixels, direction: Direction, round_trip: bool = False) -> Pixels:
@@ -276,7 +285,7 @@ def input_files(source: str | Path) -> list[tuple[Path, Path]]:
         files = [(path, Path(path.name))]
     else:
         matches = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
-        images = [file for file in matches if file.is_file() and file.suffix.lower() in SUFFIXES]
+        images = [file for file in matches if file.is_file() and is_image_name(file.name)]
         root = Path(os.path.commonpath([file.parent for file in images])) if images else path
         files = [(file, file.relative_to(root)) for file in images]
     if not files and not path.exists() and not glob.has_magic(str(source)):

@@ -23,7 +23,7 @@ LAYERS = [
     {"register", "listing"},
     {"registry", "extras", "pages", "run_records"},
     {"config", "directions", "labels", "trust", "records"},
-    {"files"},
+    {"files", "names"},
     {"errors", "version"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
@@ -35,6 +35,7 @@ STANDARD_LIBRARY_ONLY = {
     "files",
     "labels",
     "listing",
+    "names",
     "register",
     "registry",
     "trust",

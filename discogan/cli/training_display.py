@@ -51,6 +51,10 @@ class TrainingDisplay(Observer):
         for problem in problems:
             self._print(f"Skipped in {domain.upper()}: {problem}")
 
+    def on_remarks(self, domain: str, remarks: list[str]) -> None:
+        for remark in remarks:
+            self._print(f"Images of {domain.upper()}: {remark}")
+
     def on_start(self, run: Path, config: Config, progress: run_records.Progress) -> None:
         self._task = f"training seed {config.seed}"
         self._next_line_seconds = progress.elapsed_seconds + SECONDS_BETWEEN_LINES

@@ -4,12 +4,16 @@ A source is a registered frozen dataclass. Its fields are its options, and its `
 domains. The store decodes them later.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from discogan.errors import DataError
-from discogan.images import image_files
+from discogan.images import LeftOut, find_images
+from discogan.names import name_of
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,43 @@ def require_folder(folder: Path, download: str) -> Path:
     return folder
 
 
+Listed = dict[Path, LeftOut]
+"""Folders that were listed, and what each holds besides images."""
+_listed: ContextVar[Listed | None] = ContextVar("listed", default=None)
+
+
 def folder_records(folder: Path) -> list[Record]:
     """Return a record for every image below a folder; raise ``DataError`` if there is none."""
     if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}. Give a folder of images.")
-    records = [Record(path.relative_to(folder).as_posix(), path) for path in image_files(folder)]
+        raise DataError(f"There is no folder {name_of(folder)}. Give a folder of images.")
+    found = find_images(folder)
+    listed = _listed.get()
+    if listed is not None:
+        listed[folder] = found.left_out
+    records = [Record(name_of(path.relative_to(folder)), path) for path in found.files]
     if not records:
+        left_out = f" Left out: {found.left_out}." if found.left_out else ""
         raise DataError(
-            f"{folder} contains no images. Put JPEG, PNG, WebP, BMP, TIFF or GIF files into it or its subfolders."
+            f"{name_of(folder)} contains no images. Put JPEG, PNG, WebP, BMP, TIFF or GIF files into it or its "
+            f"subfolders.{left_out}"
         )
     return records
+
+
+@contextmanager
+def listing_folders() -> Iterator[Listed]:
+    """Provide a table to which each call of ``folder_records`` in this context adds its folder."""
+    listed: Listed = {}
+    token = _listed.set(listed)
+    try:
+        yield listed
+    finally:
+        _listed.reset(token)
+
+
+def left_out_of(records: Sequence[Record], listed: Listed) -> LeftOut:
+    """Return what the folders of these records hold besides images."""
+    folders: set[Path] = set()
+    for parent in {record.path.parent for record in records}:
+        folders |= {folder for folder in (parent, *parent.parents) if folder in listed}
+    return sum((listed[folder] for folder in sorted(folders)), LeftOut())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from discogan.config import Config
-from discogan.data import Record, folder_records
+from discogan.data import Listed, Record, folder_records, left_out_of, listing_folders
 from discogan.data.anchors import Anchors, read_anchors
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.errors import DataError
@@ -16,8 +17,10 @@ from discogan.registry import SOURCES
 def domain_decoding(config: Config, domain: str) -> Decoding:
     """Return how a run decodes the images of its domain ``a`` or ``b``."""
     data = config.data
-    channels = data.channels_a if domain == "a" else data.channels_b
-    return Decoding(data.image_size, channels, data.fit, data.background)
+    channels, value_range = (
+        (data.channels_a, data.value_range_a) if domain == "a" else (data.channels_b, data.value_range_b)
+    )
+    return Decoding(data.image_size, channels, data.fit, data.background, value_range, data.max_megapixels)
 
 
 def open_records(
@@ -29,7 +32,9 @@ def open_records(
 
 def open_folder(config: Config, domain: str, folder: Path) -> ImageStore:
     """Decode every image below a folder as the run decodes those of the domain."""
-    return open_records(config, domain, folder_records(folder))
+    with listing_folders() as listed:
+        records = folder_records(folder)
+    return replace(open_records(config, domain, records), left_out=left_out_of(records, listed))
 
 
 def open_domains(
@@ -40,26 +45,37 @@ def open_domains(
     Raises ``DataError`` if the images are missing or too many are broken.
     """
 
-    def open_domain(domain: str, records: list[Record]) -> ImageStore:
+    def open_domain(domain: str, records: list[Record], listed: Listed) -> ImageStore:
         def report(done: int, total: int) -> None:
             if progress:
                 progress(domain, done, total)
 
-        return open_records(config, domain, _limit_records(records, config.data.limit), progress=report)
+        store = open_records(config, domain, _limit_records(records, config.data.limit), progress=report)
+        return replace(store, left_out=left_out_of(records, listed))
 
     if not config.knows_its_images:
         raise DataError(
             "The training images of this run are not opened: it was shared without them, or was not trained by this "
             "user. Allow its image folders with discogan trust RUN, or use the original run folder."
         )
-    records_a, records_b = SOURCES.build(config.source, "source").records()
-    return open_domain("a", records_a), open_domain("b", records_b)
+    with listing_folders() as listed:
+        records_a, records_b = SOURCES.build(config.source, "source").records()
+    return open_domain("a", records_a, listed), open_domain("b", records_b, listed)
 
 
 def open_anchors(config: Config) -> Anchors | None:
     """Return the known pairs of a run, or ``None`` if it has none. Raises ``DataError``."""
     folders = [Path(config.source[domain]) if domain in config.source else None for domain in ("a", "b")]
     return read_anchors(config.anchors, folders, (domain_decoding(config, "a"), domain_decoding(config, "b")))
+
+
+def with_value_ranges(config: Config, stores: tuple[ImageStore, ImageStore]) -> Config:
+    """Return the configuration with the value ranges of these training images.
+
+    Commands that use the run decode new images of more than 8 bits with the same ranges.
+    """
+    value_range_a, value_range_b = (store.value_range for store in stores)
+    return replace(config, data=replace(config.data, value_range_a=value_range_a, value_range_b=value_range_b))
 
 
 def _limit_records(records: list[Record], limit: int) -> list[Record]:

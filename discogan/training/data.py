@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from discogan.config import Config
 from discogan.data.anchors import Anchors
-from discogan.data.domains import open_anchors, open_domains
+from discogan.data.domains import open_anchors, open_domains, with_value_ranges
 from discogan.data.store import ImageStore
 from discogan.training.observer import Observer
 
@@ -21,10 +21,16 @@ class TrainingData:
     anchors: Anchors | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return image counts, skipped files and fingerprints of the images, for config.json."""
+        """Return counts, fingerprints, skipped files and remarks on the images of both domains, for config.json."""
         description: dict[str, Any] = {"anchors": self.anchors.key if self.anchors else None}
         for domain, store in (("a", self.a), ("b", self.b)):
-            description[domain] = {"key": store.key, "count": len(store), "skipped": store.skipped}
+            description[domain] = {
+                "key": store.key,
+                "count": len(store),
+                "skipped": store.skipped,
+                "left_out": asdict(store.left_out),
+                "depth": store.depth,
+            }
         return description
 
 
@@ -34,4 +40,6 @@ def prepare_data(config: Config, observer: Observer) -> TrainingData:
     for domain, store in zip("ab", stores, strict=True):
         if store.skipped:
             observer.on_skipped(domain, store.skipped)
-    return TrainingData(*stores, open_anchors(config))
+        if store.remarks():
+            observer.on_remarks(domain, store.remarks())
+    return TrainingData(*stores, open_anchors(with_value_ranges(config, stores)))

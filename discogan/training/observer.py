@@ -56,6 +56,9 @@ class Observer:
     def on_skipped(self, domain: str, problems: list[str]) -> None:
         """Called with one sentence for each unreadable file that was left out."""
 
+    def on_remarks(self, domain: str, remarks: list[str]) -> None:
+        """Called with sentences on a domain's images: their value range, what was left out, a cache built again."""
+
     def on_start(self, run: Path, config: Config, progress: Progress) -> None:
         """Called when training begins or continues at ``progress``."""
 
@@ -88,6 +91,10 @@ class Observers(Observer):
     def on_skipped(self, domain: str, problems: list[str]) -> None:
         for observer in self.observers:
             observer.on_skipped(domain, problems)
+
+    def on_remarks(self, domain: str, remarks: list[str]) -> None:
+        for observer in self.observers:
+            observer.on_remarks(domain, remarks)
 
     def on_start(self, run: Path, config: Config, progress: Progress) -> None:
         for observer in self.observers:

@@ -24,7 +24,7 @@ def decodings(monkeypatch):
 
     def counted(*arguments):
         built.append(arguments)
-        original(*arguments)
+        return original(*arguments)
 
     monkeypatch.setattr(store_module, "_build_store", counted)
     return built
@@ -53,7 +53,7 @@ def test_several_processes_give_the_same_store(tmp_path):
 def test_opening_a_store_again_decodes_and_reads_no_image(tmp_path, decodings, monkeypatch):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     first = open_store(records, SMALL, cache=tmp_path / "cache")
-    monkeypatch.setattr(store_module, "_content_key", lambda *_: pytest.fail("read the images again"))
+    monkeypatch.setattr(store_module, "_hash_contents", lambda *_: pytest.fail("read the images again"))
     second = open_store(records, SMALL, cache=tmp_path / "cache")
     assert len(decodings) == 1
     assert (first.pixels == second.pixels).all()

@@ -1,6 +1,10 @@
 """Images on disk and in memory: decoding, resizing, pixel ranges, thumbnails, sheets.
 
-The only module that knows pixel ranges and channel order. A stored image is a uint8 array (height, width, channels),
+    files        which files of a folder are images
+    decoding     files of any format as upright 8-bit images, within limits
+    ranges       the values of black and white in images of more than 8 bits
+
+The only package that knows pixel ranges and channel order. A stored image is a uint8 array (height, width, channels),
 RGB or grey. A network's image is a float tensor (batch, channels, height, width) in a ``PixelRange``. A metric's image
 is a float RGB tensor (batch, 3, height, width) in [0, 1].
 
@@ -9,24 +13,30 @@ Decoding needs no PyTorch, so worker processes start fast; functions on tensors 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from discogan.errors import ConfigError, DataError
+from discogan.errors import DataError
+from discogan.images.decoding import MAX_PIXELS as MAX_PIXELS
+from discogan.images.decoding import decode_image as decode_image
+from discogan.images.decoding import parse_colour as parse_colour
+from discogan.images.files import SUFFIXES as SUFFIXES
+from discogan.images.files import LeftOut as LeftOut
+from discogan.images.files import find_images as find_images
+from discogan.images.files import image_files as image_files
+from discogan.images.files import is_image_name as is_image_name
+from discogan.images.files import natural_key as natural_key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Pixels = npt.NDArray[np.uint8]
 Fit = Literal["crop", "pad", "stretch"]
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 THUMBNAIL_PIXELS = 16
 """Height and width of the thumbnails that metrics compare."""
 
@@ -79,68 +89,6 @@ def evenly_spaced(count: int, wanted: int) -> list[int]:
     if count <= wanted:
         return list(range(count))
     return [int(index) for index in np.linspace(0, count - 1, wanted).round()]
-
-
-def decode_image(source: Path | Image.Image, channels: int, background: str = "white") -> Image.Image:
-    """Return any image that Pillow reads as upright 8-bit grey (``channels`` 1) or RGB (3), first frame only.
-
-    Alpha is composited on ``background``. 16-bit and floating-point greys are scaled to 8 bits. CMYK and palettes are
-    converted. EXIF orientation is applied. Raises ``DataError`` if the file is broken.
-    """
-    try:
-        if isinstance(source, Image.Image):
-            return _flatten(source, channels, background)
-        with Image.open(source) as image:
-            return _flatten(image, channels, background)
-    except ConfigError:
-        raise
-    except Exception as error:  # Pillow's plugins raise almost anything for a damaged file.
-        raise DataError(f"{source} is not a readable image ({error}). Repair or remove it.") from error
-
-
-def _flatten(image: Image.Image, channels: int, background: str) -> Image.Image:
-    """Return the first frame, upright, in 8 bits, on the background."""
-    if image.tell():
-        image.seek(0)
-    image.load()
-    image = _to_eight_bits(_upright(image))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.new("RGBA", layer.size, parse_colour(background))
-        image.alpha_composite(layer)
-    return image.convert("L" if channels == 1 else "RGB")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Return the image turned as its EXIF data says, or unchanged if they are damaged."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        return image
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and floating-point greys to 8 bits, because Pillow's own conversion clips them."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    highest = values.max(initial=0)
-    if image.mode == "F" and highest <= 1.0:
-        white = 1.0
-    elif image.mode in ("F", "I") and highest <= 255.0:
-        white = 255.0
-    else:
-        white = 65535.0
-    return Image.fromarray(np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))
-
-
-def parse_colour(colour: str) -> tuple[int, int, int]:
-    """Return the RGB values of a colour's name or #rrggbb; raise ``ConfigError`` for any other text."""
-    try:
-        red, green, blue = ImageColor.getrgb(colour)[:3]
-    except ValueError as error:
-        raise ConfigError(f"{colour!r} is not a colour. Give a name such as white, or #rrggbb.") from error
-    return red, green, blue
 
 
 def fit_image(image: Image.Image, size: int, fit: Fit, background: str = "white") -> Image.Image:
@@ -206,24 +154,6 @@ def as_image(value: Image.Image | npt.NDArray[np.generic]) -> Image.Image:
     if not (value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (3, 4))):
         raise DataError(f"Expected an array (height, width[, 1, 3 or 4]), got shape {value.shape}.")
     return Image.fromarray(value)
-
-
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts img2 before img10. Names that differ in leading zeros have a fixed order too."""
-    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
-    return parts, name
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return every image file below ``folder`` by suffix, without hidden ones, in natural order."""
-    files = []
-    for path in folder.rglob("*"):
-        # A dead link is kept, so that decoding reports it as broken instead of hiding it.
-        is_image = path.suffix.lower() in SUFFIXES and not path.is_dir()
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if is_image and not is_hidden:
-            files.append(path)
-    return sorted(files, key=lambda path: natural_key(path.relative_to(folder).as_posix()))
 
 
 def draw_sheet(
