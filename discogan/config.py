@@ -209,12 +209,12 @@ class DataOptions(Options):
     channels_b: Literal[1, 3] = 3
     """Channels of domain B: 1 is grey, 3 is RGB."""
     value_range_a: str = "auto"
-    """Values of black and white in 16-bit, 32-bit and floating-point images of A, as LOW:HIGH, such as 0:4095. auto
-    decides by the values of all images, and image for each image alone. data.value_range sets both domains."""
+    """Values of black and white in images of A with more than 8 bits: LOW:HIGH, such as 0:4095. auto decides by the
+    values of all images. image decides for each image alone. data.value_range sets both domains."""
     value_range_b: str = "auto"
     """The same for domain B."""
     max_megapixels: Annotated[float, Above(0), AtMost(10_000)] = 100.0
-    """Images with more pixels are not decoded. Decoding takes about 12 MB of memory per megapixel."""
+    """Images with more pixels are not decoded. Decoding takes up to 15 MB of memory per megapixel."""
     background: str = "white"
     """The colour under transparent pixels and around padded images (a name or #rrggbb)."""
     flip: bool = False

@@ -1,4 +1,6 @@
 import csv
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from discogan.data.anchors import read_anchors
 from discogan.data.store import Decoding
 from discogan.errors import DataError, RunError
 from discogan.evaluation import evaluate
+from discogan.names import name_of
 from discogan.records import read_json_lines
 from discogan.run_folder import RunFolder
 from discogan.training import resume
@@ -67,19 +70,40 @@ def test_paths_may_be_absolute_or_relative_to_the_file(domains, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "names no pair"),
+        ("", "line 1 does not name the column path_a"),
         ("path_a,path_b\n", "names no pair"),
-        ("a,b\n000.png,000.png\n", "must begin with the line path_a,path_b"),
-        ("path_a,path_b\n000.png\n", "each line must name two images"),
-        ("path_a,path_b\nnone.png,000.png\n", "none.png, which is missing"),
+        ("a,b\n000.png,000.png\n", "line 1 .* must begin with the line path_a,path_b"),
+        ("path_a,path_b\n000.png\n", "line 2 has no path_b. Give two images in each line"),
+        ("path_a,path_b\nnone.png,000.png\n", r"pairs\.csv, line 2 names none.png, which is missing"),
     ],
 )
 def test_mistakes_in_the_file_are_explained(domains, tmp_path, text, message):
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         read_anchors(AnchorOptions(str(tmp_path / "pairs.csv")), domains, DECODINGS)
-    with pytest.raises(DataError, match="There is no anchors file"):
+    with pytest.raises(DataError, match=r"other\.csv cannot be read \(No such file"):
         read_anchors(AnchorOptions(str(tmp_path / "other.csv")), domains, DECODINGS)
+
+
+@pytest.mark.parametrize(("on_disk", "in_file"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_compared_after_unicode_normalisation(domains, tmp_path, on_disk, in_file):
+    name = "caf\u00e9 \u1e69.png"
+    folder = tmp_path / "a" / unicodedata.normalize(on_disk, "\u00fcber")
+    folder.mkdir(parents=True)
+    (folder / unicodedata.normalize(on_disk, name)).write_bytes((domains[0] / "001.png").read_bytes())
+    written = unicodedata.normalize(in_file, f"\u00fcber/{name}")
+    file = write_pairs(tmp_path / "pairs.csv", [(written, "001.png")])
+    assert len(read_anchors(AnchorOptions(str(file)), (tmp_path / "a", domains[1]), DECODINGS).train_a) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are not bytes on Windows")
+@pytest.mark.parametrize("raw", [b"\xff.png", b"back\\slash.png", b"\\xff.png"])
+def test_a_name_of_any_bytes_is_found_by_its_text(domains, tmp_path, raw):
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "a" / os.fsdecode(raw)
+    path.write_bytes((domains[0] / "001.png").read_bytes())
+    file = write_pairs(tmp_path / "pairs.csv", [(name_of(path.relative_to(tmp_path / "a")), "001.png")])
+    assert len(read_anchors(AnchorOptions(str(file)), (tmp_path / "a", domains[1]), DECODINGS).train_a) == 1
 
 
 def test_training_learns_the_anchors_and_checks_held_out_ones(domains, pairs, tmp_path):

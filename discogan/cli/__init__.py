@@ -6,6 +6,7 @@ training has written a checkpoint then. Commands import PyTorch only when they r
 
 import errno
 import importlib
+import io
 import logging
 import sys
 import warnings
@@ -16,6 +17,7 @@ from typing import Annotated, Any, TextIO
 from cyclopts import App, CycloptsError, Parameter
 
 from discogan.cli import console
+from discogan.cli.cache import cache
 from discogan.cli.chain import chain
 from discogan.cli.completion import completion
 from discogan.cli.components import list_components
@@ -60,6 +62,7 @@ COMMANDS = (
     push,
     reproduce,
     demo,
+    cache,
     completion,
 )
 
@@ -107,6 +110,10 @@ _show_library_warning = warnings.showwarning
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal cannot show is printed with escapes instead of ending the command.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app.meta(arguments, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from discogan.cli.console import print_json_alone, print_table, write_result
 from discogan.cli.parameters import JsonFile, RunFolderPath
-from discogan.labels import verdict_name
+from discogan.labels import image_remarks, verdict_name
 
 if TYPE_CHECKING:
     from discogan.config import TrainingOptions
@@ -38,6 +38,9 @@ def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
     if not config.knows_its_images:
         yield "image folders", f"not opened; allow them with discogan trust {summary.folder.path}"
     yield "images", ", ".join(f"{domain.upper()} {_images(summary.description.data[domain])}" for domain in "ab")
+    for domain in "ab":
+        for remark in image_remarks(summary.description.data[domain]):
+            yield f"images of {domain.upper()}", remark
     yield "budget", _budget(config.training)
     yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none"
     last_losses = losses(summary.metrics[-1]) if summary.metrics else {}

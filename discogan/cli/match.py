@@ -57,6 +57,9 @@ def match(
     sheet = sheet or out.with_suffix(".png")
     with own_state(threads):
         matcher = Matcher(run, a, b, device)
+        for domain, store in (("A", matcher.store_a), ("B", matcher.store_b)):
+            for remark in store.remarks():
+                say(f"Images of {domain}: {remark}")
         matching = matcher.match(DEFAULT_COUNT if count is None else count, one_to_one)
         for problem in matching.skipped:
             say(f"Skipped: {problem}")

@@ -19,7 +19,7 @@ TASKS = {
     "Translate and match": ("translate", "chain", "match"),
     "Deploy": ("export", "serve", "push"),
     "Reproduce the paper": ("reproduce", "data render", "demo"),
-    "Other": ("list", "completion"),
+    "Other": ("list", "cache", "completion"),
 }
 """The commands by the task that they belong to."""
 INTRODUCTION = """\

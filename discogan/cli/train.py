@@ -105,6 +105,8 @@ def train(
         The run folder to resume. --set changes its training options; --set source.a=DIR gives the new place of its
         images.
     """
+    from discogan.run_folder import RunFolder
+
     print_json_alone(json_file)
     new_options = (new or NewRunOptions()).given()
     session_options = (session or SessionOptions()).given()
@@ -119,6 +121,8 @@ def train(
         outcome = _resume(resume, session_options)
     verdict = outcome.verdict.to_dict() if outcome.verdict else None
     result = {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
+    if json_file is not None and RunFolder(outcome.run).exists:
+        result["data"] = RunFolder(outcome.run).describe().data
     write_result(json_file, result)
     return print_outcome(outcome)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from discogan.config import AnchorOptions
 from discogan.data import Record
+from discogan.data.csv_files import read_rows, spellings
 from discogan.data.store import Decoding, open_store
 from discogan.errors import DataError
 from discogan.images import Pixels
+from discogan.names import name_of, path_of
 
 COLUMNS = ("path_a", "path_b")
 
@@ -45,11 +47,17 @@ def read_anchors(
     """
     if not options.file:
         return None
-    rows = _read_rows(Path(options.file))
+    file = Path(options.file)
+    rows = read_rows(file, COLUMNS, "two images in each line, under path_a,path_b")
+    if not rows:
+        raise DataError(f"{name_of(file)} names no pair. Write the header path_a,path_b, then one line for each pair.")
     stores = []
     for column, folder, decoding in zip(COLUMNS, folders, decodings, strict=True):
-        roots = [Path(options.file).parent, *([folder] if folder else [])]
-        records = [Record(row[column], _find_image(row[column], roots, options.file)) for row in rows]
+        roots = [file.parent, *([folder] if folder else [])]
+        records = []
+        for row in rows:
+            name = row.values[column]
+            records.append(Record(name, _find_image(name, roots, f"{name_of(file)}, line {row.line}")))
         store = open_store(records, decoding, workers=1)
         if store.skipped:
             raise DataError(f"Anchors must all be readable: {store.skipped[0]}")
@@ -69,24 +77,30 @@ def read_anchors(
     )
 
 
-def _read_rows(file: Path) -> list[dict[str, str]]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except FileNotFoundError:
-        raise DataError(f"There is no anchors file {file}. Give a CSV file with the columns path_a,path_b.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file} is not a CSV file ({error}). Give one with the columns path_a,path_b.") from error
-    if not rows:
-        raise DataError(f"{file} names no pair. Write the header path_a,path_b, then one line for each pair.")
-    if any(not row.get(column) for row in rows for column in COLUMNS):
-        raise DataError(f"{file} must begin with the line path_a,path_b, and each line must name two images.")
-    return rows
-
-
-def _find_image(name: str, roots: Sequence[Path], file: str) -> Path:
+def _find_image(name: str, roots: Sequence[Path], where: str) -> Path:
+    """Return the file that a CSV names; ``where`` is the CSV and its line."""
     for root in roots:
-        if (root / name).is_file():
-            return root / name
-    folders = " and ".join(str(root) for root in roots)
-    raise DataError(f"{file} names {name}, which is missing in {folders}. Correct the path.")
+        for path in spellings(name):
+            if (root / path).is_file():
+                return root / path
+        # A composed name can still have another spelling on the disk, so all names of its folder are compared.
+        match = _find_equal_name(root, name)
+        if match is not None:
+            return match
+    folders = " and ".join(name_of(root) for root in roots)
+    raise DataError(f"{where} names {name}, which is missing in {folders}. Correct the path.")
+
+
+def _find_equal_name(root: Path, name: str) -> Path | None:
+    """Return the file whose path below ``root`` is ``name`` after Unicode normalisation, or ``None``."""
+    folder = root
+    for part in PurePath(path_of(name)).parts:
+        wanted = unicodedata.normalize("NFC", part)
+        try:
+            names = {unicodedata.normalize("NFC", entry.name): entry for entry in folder.iterdir()}
+        except OSError:
+            return None
+        if wanted not in names:
+            return None
+        folder = names[wanted]
+    return folder if folder.is_file() else None

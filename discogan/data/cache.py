@@ -25,6 +25,8 @@ BUILDING = re.compile(r"building-[\w-]+")
 """The name of a store that is being written."""
 STORE_FILES = ("pixels.npy", "pixels.kept", "index.json")
 """The files of a store."""
+TEMPORARY_PREFIX = ".index.json."
+"""The beginning of the name of an index.json that is being written."""
 STORE = "store"
 """The store in the folder of an unfinished store."""
 BUILDING_LOCK = "lock"
@@ -72,8 +74,9 @@ class Cache:
             os.utime(self.stores / key / "index.json")
 
     def store_names(self) -> list[str]:
-        """Return the keys of the stores, complete or not. Links and folders with other names are not stores."""
-        return [name for name in _own_entries(self.stores) if KEY.fullmatch(name)]
+        """Return the keys of the stores, complete or not. Links, and folders with other files, are left out."""
+        names = [name for name in _own_entries(self.stores) if KEY.fullmatch(name)]
+        return [name for name in names if _holds_only_store_files(self.stores / name)]
 
     def listing_names(self) -> list[str]:
         """Return the names of the listings."""
@@ -127,7 +130,7 @@ class Cache:
         return Cleaned(stores, listings, unfinished, freed, self.foreign())
 
     def foreign(self) -> list[str]:
-        """Return the paths in the cache that are no stores and no listings, and so are never removed."""
+        """Return the paths in the cache that discogan did not write, and so never removes."""
         paths = []
         for folder in (self.stores, self.listings):
             if folder.is_symlink():
@@ -159,6 +162,15 @@ def _own_entries(folder: Path, folders: bool = True) -> list[str]:
     return sorted(name for name, is_folder in kinds.items() if is_folder == folders)
 
 
+def _holds_only_store_files(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return all(
+            entry.is_file(follow_symlinks=False)
+            and (entry.name in STORE_FILES or entry.name.startswith(TEMPORARY_PREFIX))
+            for entry in entries
+        )
+
+
 def _is_real_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
@@ -171,19 +183,14 @@ def _store_bytes(folder: Path) -> int:
 def remove_store(folder: Path) -> bool:
     """Remove the files of a store and then its folder; return whether the folder is gone.
 
-    A folder that holds anything else stays, and so does a link. Raises ``OSError`` if a file cannot be removed.
+    A folder that holds anything else stays as it is, and so does a link. Raises ``OSError`` if a file cannot be
+    removed.
     """
-    if not _is_real_folder(folder):
-        return not folder.exists()
-    for name in STORE_FILES:
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
-    for left_over in folder.glob(".index.json.*"):  # Written by a process that was killed.
-        left_over.unlink()
-    try:
-        folder.rmdir()
-    except OSError:
-        return not folder.exists()
+    if not _is_real_folder(folder) or not _holds_only_store_files(folder):
+        return False
+    for file in list(folder.iterdir()):
+        file.unlink(missing_ok=True)
+    folder.rmdir()
     return True
 
 
@@ -222,6 +229,5 @@ def _is_abandoned(building: Path) -> bool:
 def _remove_building(building: Path) -> bool:
     """Remove the folder of an unfinished store; version 0.1.0 wrote the files into the folder itself."""
     remove_store(building / STORE)
-    with suppress(FileNotFoundError):
-        (building / BUILDING_LOCK).unlink()
+    (building / BUILDING_LOCK).unlink(missing_ok=True)
     return remove_store(building)

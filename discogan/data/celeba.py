@@ -65,12 +65,12 @@ def _find_path(root: Path, names: tuple[str, ...]) -> Path:
 def _read_attributes(file: Path) -> tuple[list[str], dict[str, list[int]]]:
     """Return the attribute names, and for each image its values (1 or -1) in that order."""
     try:
-        _, header, *lines = file.read_text("utf-8").splitlines()
+        _, header, *lines = file.read_text("utf-8-sig").splitlines()
         rows = {}
         for line in filter(str.strip, lines):
             image, *values = line.split()
             rows[image] = [int(value) for value in values]
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise DataError(f"{file} is not CelebA's attribute list ({error}). Download it again.") from error
     names = header.split()
     if any(len(values) != len(names) for values in rows.values()):

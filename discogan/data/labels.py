@@ -1,12 +1,15 @@
 """Images with known azimuths: a folder with labels.csv, or with azimuths in its file names."""
 
-import csv
+import math
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from discogan.data import Record, folder_records
+from discogan.data.csv_files import read_rows
 from discogan.errors import DataError
+from discogan.names import name_of
 
 LABELS = "labels.csv"
 NAME_PATTERN = re.compile(r"(?P<identity>.+)_az(?P<azimuth>[+-]?\d+(\.\d+)?)(_|$)")
@@ -38,18 +41,23 @@ def labelled_images(folder: Path) -> list[Labelled]:
 
 
 def _read_csv(labels: Path, records: dict[str, Record]) -> list[Labelled]:
-    try:
-        with labels.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["name"] in records]
-        labelled = []
-        for row in rows:
-            identity = row.get("identity") or row["name"]
-            labelled.append(Labelled(records[row["name"]], identity, float(row["azimuth"])))
-        return labelled
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{labels} must have the columns name and azimuth, in degrees ({error}). Fix the file."
-        ) from error
+    """Return the images that labels.csv names; rows for other files are left out."""
+    by_name = {unicodedata.normalize("NFC", name): record for name, record in records.items()}
+    labelled = []
+    for row in read_rows(labels, ("name", "azimuth"), "the columns name and azimuth, in degrees"):
+        name = row.values["name"]
+        try:
+            azimuth = float(row.values["azimuth"])
+        except ValueError:
+            azimuth = math.nan
+        if not math.isfinite(azimuth):
+            raise DataError(
+                f"{name_of(labels)}, line {row.line} has the azimuth {row.values['azimuth']!r}. Give it in degrees."
+            )
+        record = by_name.get(unicodedata.normalize("NFC", name))
+        if record is not None:
+            labelled.append(Labelled(record, row.values.get("identity") or name, azimuth))
+    return labelled
 
 
 def _read_names(records: dict[str, Record]) -> list[Labelled]:

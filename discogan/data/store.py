@@ -36,7 +36,7 @@ import numpy as np
 from PIL import Image
 
 from discogan.data import Record
-from discogan.data.cache import KEY, KEY_LENGTH, Cache, building_folder, remove_store
+from discogan.data.cache import KEY, KEY_LENGTH, Cache, building_folder
 from discogan.data.matlab import matlab_view
 from discogan.errors import CacheError, DataError, RecordError
 from discogan.files import cache_folder, sync, write_json, write_text
@@ -298,11 +298,14 @@ def _load_store(folder: Path, notes: list[str]) -> ImageStore | None:
         index = read_record(folder / "index.json", StoreIndex)
         pixels = _map_pixels(folder / "pixels.npy", index)
     except (RecordError, OSError, ValueError) as error:
-        problem = error.problem if isinstance(error, RecordError) else " ".join(str(error).split())
-        notes.append(f"The decoded images in {name_of(folder)} were damaged ({problem}), so they are decoded again.")
+        problem = " ".join(str(error.problem if isinstance(error, RecordError) else error).split())
+        notes.append(
+            f"The decoded images in {name_of(folder)} were damaged, or written by version 0.1.0 ({problem}). "
+            "They were decoded again."
+        )
         return None
     if index.key != folder.name:
-        notes.append(f"The decoded images in {name_of(folder)} belong to {index.key}, so they are decoded again.")
+        notes.append(f"The decoded images in {name_of(folder)} belong to another store. They were decoded again.")
         return None
     return ImageStore(pixels, index.names, index.skipped, index.key, index.value_range, index.depth)
 
@@ -318,7 +321,7 @@ def _map_pixels(file: Path, index: StoreIndex) -> Pixels:
             raise ValueError(f"pixels.npy does not have {expected_bytes:,} bytes")
     if _digest_of_file(file) != index.sha256:
         raise ValueError("pixels.npy has another digest")
-    # The digest covers the header, so its type and shape are those that were written.
+    # The digest covers the header too, so this fails only for an index that was changed.
     pixels: Pixels = np.load(file, mmap_mode="r", allow_pickle=False)
     if pixels.shape != tuple(index.shape) or pixels.dtype != np.uint8:
         raise ValueError(f"pixels.npy holds {pixels.dtype} {pixels.shape}")
@@ -471,13 +474,16 @@ def _require_few_broken(broken: dict[int, str], count: int) -> None:
 
 def _move_into_place(temporary: Path, folder: Path) -> None:
     """Rename a finished store. If another process finished the same store first, that one is used."""
-    if folder.is_dir() and _load_store(folder, []) is None:
-        remove_store(folder)
     try:
         temporary.replace(folder)
     except OSError:
-        if _load_store(folder, []) is None:
+        if _load_store(folder, []) is not None:
+            return
+        if folder.is_symlink() or not folder.is_dir():
             raise
+        # The files of a damaged store are replaced one by one, so that nothing else in its folder is touched.
+        for name in ("pixels.npy", "index.json"):
+            (temporary / name).replace(folder / name)
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

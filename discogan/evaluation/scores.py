@@ -26,7 +26,7 @@ from discogan.verdict import Probe, assess, with_anchors, with_pairs
 Scores = dict[str, Any]
 MAX_UNPAIRED_IMAGES = 1024
 """Images of each domain that are scored without pairs."""
-TRAINING_ONLY_OPTIONS = {"flip", "limit", "workers"}
+TRAINING_ONLY_OPTIONS = {"flip", "limit", "workers", "max_megapixels"}
 """Options of the data group that decide which images a run trains on, but not how the images are decoded."""
 
 
@@ -159,7 +159,7 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
     if path.resolve() == run.resolve():
         raise DataError(f"{path} is the run itself. Give runs that were trained with another --seed.")
     options = {name: value for name, value in asdict(config.data).items() if name not in TRAINING_ONLY_OPTIONS}
-    differing = [name for name, value in options.items() if value != getattr(reference.data, name)]
+    differing = [name for name, value in options.items() if _differ(value, getattr(reference.data, name))]
     if differing:
         raise DataError(
             f"{path} decodes images differently ({', '.join(differing)}). Give runs with the same data settings."
@@ -175,6 +175,11 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
         raise DataError(
             f"{path} has the same seed, {reference.seed}, so it confirms nothing. Give a run with another seed."
         )
+
+
+def _differ(value: Any, reference_value: Any) -> bool:
+    """Return whether two options differ. Runs without images of more than 8 bits record no value range."""
+    return value != reference_value and not {value, reference_value} <= {"auto", "image"}
 
 
 def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:

@@ -32,7 +32,7 @@ HEADER_BYTES = 64 * 2**20
 FREE_READS = 20_000
 """Read operations that any file may need: more parts than the header of a real image has."""
 BYTES_PER_READ = 64
-"""A large file may need one more read operation for each so many bytes."""
+"""Bytes of a file for which one more read operation is allowed."""
 DRAFT_FACTOR = 4
 """A JPEG is decoded at reduced size if the result still has this many times the height and width that is needed."""
 STRIP_PIXELS = 2**22
@@ -69,7 +69,7 @@ def read_image_file(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             _require_file(status, shown, max_bytes)
-            # Not more, because Python allocates what it is told to read.
+            # Not more bytes, because Python allocates them before it reads.
             return file.read(status.st_size)
     except FileNotFoundError as error:
         problem = "is a dead link" if path.is_symlink() else "does not exist"
@@ -117,7 +117,7 @@ def decode_image(
         What messages call the image; by default the path.
 
     Raises ``DataError`` if the image is damaged or has NaN or infinite values, and ``TooLargeError`` if it has too many
-    pixels. Decoding takes about 12 bytes of memory per pixel at most.
+    pixels. Decoding takes about 15 bytes of memory per pixel at most.
     """
     given = ValueRange.parse(value_range)
     with _explained(source, name, max_pixels):
@@ -192,7 +192,8 @@ def _explained(source: Path | bytes | Image.Image, name: str, max_pixels: int) -
     except _TooManyPixelsError as error:
         raise TooLargeError(name, error.pixels, max_pixels) from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} contains an image of more than {max_pixels / 1e6:g} megapixels. Reduce it.") from error
+        count = re.search(r"\((\d+) pixels\)", str(error))
+        raise TooLargeError(name, int(count[1]) if count else max_pixels + 1, max_pixels) from error
     except MemoryError as error:
         raise DataError(f"{name} needs more memory than is free. Reduce the image.") from error
     except DataError as error:
@@ -342,18 +343,26 @@ def _join_bytes(high_image: Image.Image, low_image: Image.Image, low_mode: str, 
     low_image.tile = tiles  # type: ignore[attr-defined]
     low_image.load()
     _turn_upright(low_image)
-    low = np.asarray(low_image)
     if channels == "LA":
-        values = low[..., 0].astype(np.uint16) << 8 | low[..., 1]
-        return DeepImage(values, np.ascontiguousarray(low[..., 2]))
-    high = np.asarray(high_image)
-    values = high[..., :3].astype(np.uint16) << 8
-    values |= low[..., :3]
+        values = np.empty((low_image.height, low_image.width), np.uint16)
+        for top, strip in _strips(low_image):
+            values[top : top + len(strip)] = strip[..., 0].astype(np.uint16) << 8 | strip[..., 1]
+        return DeepImage(values, np.asarray(low_image.getchannel(2)))
+    values = np.empty((low_image.height, low_image.width, 3), np.uint16)
+    for (top, high), (_, low) in zip(_strips(high_image), _strips(low_image), strict=True):
+        values[top : top + len(high)] = high[..., :3].astype(np.uint16) << 8 | low[..., :3]
     if channels == "RGBA":
-        return DeepImage(values, np.ascontiguousarray(high[..., 3]))
+        return DeepImage(values, np.asarray(high_image.getchannel(3)))
     if isinstance(transparent, tuple):
         return DeepImage(values, np.where((values == transparent).all(2), 0, 255).astype(np.uint8))
     return DeepImage(values, None)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Yield the first row and the pixels (rows, width, channels) of strips of an image."""
+    rows = max(1, STRIP_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):
+        yield top, np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
 
 
 def _range_of_version_0_1(values: Values) -> ValueRange:

@@ -19,7 +19,7 @@ from discogan.names import name_of
 EXCLUDED_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """Formats that Pillow recognises but cannot decode by itself. For EPS it would run Ghostscript."""
 SHOWN_SUFFIXES = 5
-"""Suffixes of files that are no images, named in the summary of a folder."""
+"""Suffixes of other files that the summary of a folder names."""
 
 
 @cache

@@ -63,6 +63,12 @@ class ValueRange:
 
     def scale(self, values: Values) -> npt.NDArray[np.uint8]:
         """Return values of any type and shape as uint8: ``low`` becomes 0 and ``high`` becomes 255."""
+        if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+            table = self._scale(np.arange(2**16))
+            return table[values]
+        return self._scale(values)
+
+    def _scale(self, values: Values) -> npt.NDArray[np.uint8]:
         flat = values.reshape(-1)
         scaled = np.empty(flat.shape, np.uint8)
         factor = 255.0 / (self.high - self.low)

@@ -17,6 +17,7 @@ from discogan.directions import DIRECTIONS, Direction, opposite, source_and_targ
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels, evenly_spaced
+from discogan.labels import image_remarks
 from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
@@ -108,6 +109,7 @@ def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[
         "name": domain.upper(),
         "count": facts["count"],
         "skipped": facts["skipped"],
+        "remarks": image_remarks(facts),
         "folder": summary.config.source.get(domain, summary.config.source.get("root", "")),
         "images": images,
     }

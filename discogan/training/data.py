@@ -28,7 +28,7 @@ class TrainingData:
                 "key": store.key,
                 "count": len(store),
                 "skipped": store.skipped,
-                "left_out": asdict(store.left_out),
+                "left_out": {"summary": str(store.left_out), **asdict(store.left_out)},
                 "depth": store.depth,
             }
         return description

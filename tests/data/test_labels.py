@@ -20,12 +20,41 @@ def test_labels_from_names(tmp_path):
     assert {(image.identity, image.azimuth) for image in labelled_images(tmp_path)} == {("07", 345), ("car-1", -15)}
 
 
-@pytest.mark.parametrize("text", ["file,angle\n000.png,3\n", "name,azimuth\n000.png,east\n", "name,azimuth\n000.png\n"])
-def test_a_wrong_csv_is_explained(tmp_path, text):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"file,angle\n000.png,3\n", "line 1 does not name the column name"),
+        (b"", "line 1 does not name the column name"),
+        (b"name,azimuth\n000.png,3\n000.png,east\n", "line 3 has the azimuth 'east'"),
+        (b"name,azimuth\n000.png,nan\n", "line 2 has the azimuth 'nan'"),
+        (b"name,azimuth\n\n000.png\n", "line 3 has no azimuth"),
+        (b"name,azimuth\n\xe9.png,3\n", "line 2 is not UTF-8"),
+        (b"name,azimuth\n000.png,3\0\n", "line 2 contains a NUL character"),
+        (b'name,azimuth\n"000.png,3\n', "line 2 is not valid CSV"),
+        (b"name,azimuth\n" + b"x" * 200_000 + b",3\n", "line 2 is not valid CSV"),
+    ],
+)
+def test_a_wrong_csv_is_explained(tmp_path, content, message):
     write_images(tmp_path, 1, 0)
-    (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match="columns name and azimuth"):
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(DataError, match=rf"labels\.csv, {message}"):
         labelled_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfname,azimuth\n000.png,3\n",
+        b"name;azimuth\r\n000.png;3\r\n",
+        b"azimuth\tname\n3\t000.png\n",
+        b' name , azimuth \n "000.png" , 3 \n'.replace(b' "', b'"').replace(b'" ', b'"'),
+    ],
+    ids=["byte order mark", "semicolons", "tabs", "spaces"],
+)
+def test_what_spreadsheets_write_is_read(tmp_path, content):
+    write_images(tmp_path, 1, 0)
+    (tmp_path / "labels.csv").write_bytes(content)
+    assert [image.azimuth for image in labelled_images(tmp_path)] == [3]
 
 
 def test_a_folder_without_labels_is_refused(tmp_path):

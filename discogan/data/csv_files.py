@@ -1,0 +1,100 @@
+"""CSV files that users write: pairs and labels. Every mistake is one message that names the file and the line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from discogan.errors import DataError
+from discogan.names import name_of, path_of
+
+MAX_BYTES = 256 * 2**20
+"""Largest CSV file that is read: several million pairs."""
+DELIMITERS = ",;\t"
+"""Delimiters that spreadsheets write, depending on the language."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a CSV file: the values by column, without the spaces around them."""
+
+    line: int
+    """Counted from 1; the header is line 1."""
+    values: dict[str, str]
+
+
+def read_rows(file: Path, columns: Sequence[str], example: str) -> list[Row]:
+    """Return the rows of a CSV file whose header names at least ``columns``; all of those have a value.
+
+    UTF-8, with or without a byte order mark. Commas, semicolons or tabs separate the values. Empty lines are left out.
+    ``example`` names what to write, such as "the columns path_a,path_b". Raises ``DataError``.
+    """
+    shown = name_of(file)
+    lines = io.StringIO(_read_text(file, example), newline="")
+    header_line = lines.readline()
+    delimiter = max(DELIMITERS, key=header_line.count)
+    lines.seek(0)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [column for column in columns if column not in header]
+        if missing:
+            raise DataError(
+                f"{shown}, line 1 does not name the column {missing[0]}. It must begin with the line "
+                f"{','.join(columns)}."
+            )
+        repeated = [name for name in columns if header.count(name) > 1]
+        if repeated:
+            raise DataError(f"{shown}, line 1 names the column {repeated[0]} twice. Remove one.")
+        for fields in reader:
+            if not any(field.strip() for field in fields):
+                continue
+            values = dict(zip(header, (field.strip() for field in fields), strict=False))
+            empty = [column for column in columns if not values.get(column)]
+            if empty:
+                raise DataError(f"{shown}, line {reader.line_num} has no {empty[0]}. Give {example}.")
+            rows.append(Row(reader.line_num, values))
+    except csv.Error as error:
+        raise DataError(f"{shown}, line {reader.line_num} is not valid CSV ({error}). Give {example}.") from error
+    return rows
+
+
+def _read_text(file: Path, example: str) -> str:
+    shown = name_of(file)
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{shown} is not a file. Give a CSV file with {example}.")
+        if status.st_size > MAX_BYTES:
+            raise DataError(f"{shown} has {status.st_size:,} bytes, more than {MAX_BYTES:,}. Give a CSV file.")
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read ({error.strerror}). Give a CSV file with {example}.") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{shown}, line {line} is not UTF-8. Save the file as CSV UTF-8.") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{shown}, line {line} contains a NUL character, so it is not a CSV file. Give {example}.")
+    return text
+
+
+def spellings(name: str) -> Iterator[Path]:
+    """Yield the paths that a name in a CSV file can mean, the literal one first.
+
+    The same letter can be one character or a letter and an accent (Unicode normalisation), and ``name_of`` escapes
+    bytes that are not UTF-8.
+    """
+    texts = dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
+    for text in texts:
+        yield path_of(text.replace("\\", "\\\\"))
+    if "\\" in name:
+        yield path_of(name)
