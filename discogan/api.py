@@ -12,6 +12,7 @@ from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
 from discogan.hub import fetch, is_hub_name
 from discogan.matching import Matcher, Matching
+from discogan.names import name_of
 from discogan.registry import TRACKERS
 from discogan.report import write_report
 from discogan.run_folder import RunFolder
@@ -73,7 +74,7 @@ def train(
     options: dict[str, Any] = {"steps": steps, "minutes": minutes, "seeds_tried": seeds_tried}
     config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
     if anchors is not None:
-        config = replace(config, anchors=replace(config.anchors, file=str(Path(anchors).expanduser().resolve())))
+        config = replace(config, anchors=replace(config.anchors, file=name_of(Path(anchors).expanduser().resolve())))
     return _with_report(training.train(config, out, _observers(track, on_step, observer)))
 
 
@@ -232,11 +233,11 @@ def _source(a: Path, b: Path | None, source: Table) -> Table:
     """Return the source for the folders given: two folders, one source's root, or one with trainA and trainB."""
     root = a.expanduser().resolve()
     if b is not None:
-        return {"name": "folders", "a": str(root), "b": str(b.expanduser().resolve())}
+        return {"name": "folders", "a": name_of(root), "b": name_of(b.expanduser().resolve())}
     if source["name"] != "folders":
-        return {**source, "root": str(root)}
+        return {**source, "root": name_of(root)}
     if not (root / "trainA").is_dir():
         raise ConfigError(
             f"{a} has no trainA and trainB. Give two folders, A and B, or --set source.name=side_by_side."
         )
-    return {"name": "train_ab", "root": str(root)}
+    return {"name": "train_ab", "root": name_of(root)}

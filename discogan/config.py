@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from discogan.errors import ConfigError, unknown_choice
+from discogan.names import name_of
 
 Table = dict[str, Any]
 Kind = TypeVar("Kind")
@@ -209,12 +210,12 @@ class DataOptions(Options):
     channels_b: Literal[1, 3] = 3
     """Channels of domain B: 1 is grey, 3 is RGB."""
     value_range_a: str = "auto"
-    """Values of black and white in images of A with more than 8 bits: LOW:HIGH, such as 0:4095. auto decides by the
-    values of all images. image decides for each image alone. data.value_range sets both domains."""
+    """Values of black and white in images of A with more than 8 bits, such as 0:4095. The default decides by the values
+    of all images, and image decides for each image alone. Set both domains with data.value_range."""
     value_range_b: str = "auto"
     """The same for domain B."""
     max_megapixels: Annotated[float, Above(0), AtMost(10_000)] = 100.0
-    """Images with more pixels are not decoded. Decoding takes up to 15 MB of memory per megapixel."""
+    """Images with more pixels are not decoded. Decoding takes up to 17 MB of memory per megapixel."""
     background: str = "white"
     """The colour under transparent pixels and around padded images (a name or #rrggbb)."""
     flip: bool = False
@@ -472,7 +473,7 @@ def parse_setting(setting: str) -> Table:
         raise unknown_choice("option group", group, GROUPS)
     if (group, option) in PATH_OPTIONS and isinstance(value, str) and value:
         # Absolute, so that the run can be resumed from any folder.
-        value = str(Path(value).expanduser().resolve())
+        value = name_of(Path(value).expanduser().resolve())
     options = SHORTHANDS.get((group, option), (_with_current_name(group, option),))
     return {group: dict.fromkeys(options, value)}
 

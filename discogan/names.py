@@ -26,6 +26,8 @@ def name_of(path: PurePath) -> str:
 
 def path_of(name: str) -> Path:
     """Return the path whose ``name_of`` is ``name``."""
+    if os.name == "nt":
+        return Path(name)  # The backslash separates folders there, and names are Unicode.
 
     def unescape(match: re.Match[bytes]) -> bytes:
         return bytes.fromhex(match[1].decode()) if match[1] else b"\\"

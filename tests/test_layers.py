@@ -23,8 +23,8 @@ LAYERS = [
     {"register", "listing"},
     {"registry", "extras", "pages", "run_records"},
     {"config", "directions", "labels", "trust", "records"},
-    {"files", "names"},
-    {"errors", "version"},
+    {"files"},
+    {"errors", "names", "version"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 STANDARD_LIBRARY_ONLY = {

@@ -47,7 +47,7 @@ def read_anchors(
     """
     if not options.file:
         return None
-    file = Path(options.file)
+    file = path_of(options.file)
     rows = read_rows(file, COLUMNS, "two images in each line, under path_a,path_b")
     if not rows:
         raise DataError(f"{name_of(file)} names no pair. Write the header path_a,path_b, then one line for each pair.")

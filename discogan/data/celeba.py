@@ -7,6 +7,7 @@ from typing import Literal
 from discogan.config import Options
 from discogan.data import Record
 from discogan.errors import DataError, unknown_choice
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 TEST_COUNT = 200
@@ -33,8 +34,8 @@ class CelebA(Options):
     """The last 200 images of each list are the test part."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        names, rows = _read_attributes(_find_path(Path(self.root), ATTRIBUTE_FILES))
-        images = _find_path(Path(self.root), IMAGE_FOLDERS)
+        names, rows = _read_attributes(_find_path(path_of(self.root), ATTRIBUTE_FILES))
+        images = _find_path(path_of(self.root), IMAGE_FOLDERS)
         for attribute in filter(None, (self.attribute, self.against, self.constraint)):
             if attribute not in names:
                 raise unknown_choice("CelebA attribute", attribute, names)

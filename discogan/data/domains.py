@@ -11,6 +11,7 @@ from discogan.data import Listed, Record, folder_records, left_out_of, listing_f
 from discogan.data.anchors import Anchors, read_anchors
 from discogan.data.store import Decoding, ImageStore, open_store
 from discogan.errors import DataError
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 
@@ -65,7 +66,7 @@ def open_domains(
 
 def open_anchors(config: Config) -> Anchors | None:
     """Return the known pairs of a run, or ``None`` if it has none. Raises ``DataError``."""
-    folders = [Path(config.source[domain]) if domain in config.source else None for domain in ("a", "b")]
+    folders = [path_of(config.source[domain]) if domain in config.source else None for domain in ("a", "b")]
     return read_anchors(config.anchors, folders, (domain_decoding(config, "a"), domain_decoding(config, "b")))
 
 

@@ -1,12 +1,12 @@
 """FaceScrub (Ng and Winkler 2014): actors against actresses."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
 from discogan.errors import DataError
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 TEST_COUNT = 200
@@ -26,7 +26,7 @@ class FaceScrub(Options):
         return self._faces("actors"), self._faces("actresses")
 
     def _faces(self, name: str) -> list[Record]:
-        folder = require_folder(Path(self.root) / name / "face", "the cropped faces of FaceScrub")
+        folder = require_folder(path_of(self.root) / name / "face", "the cropped faces of FaceScrub")
         files = folder_records(folder)
         part = files[:-TEST_COUNT] if self.split == "train" else files[-TEST_COUNT:]
         if not part:

@@ -1,11 +1,11 @@
 """Two folders of images: the usual source."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.errors import DataError
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 
@@ -20,7 +20,7 @@ class Folders(Options):
     """The folder of domain B, subfolders included."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        folder_a, folder_b = Path(self.a), Path(self.b)
+        folder_a, folder_b = path_of(self.a), path_of(self.b)
         records = folder_records(folder_a), folder_records(folder_b)
         inner, outer = sorted((folder_a.resolve(), folder_b.resolve()), key=lambda path: -len(path.parts))
         if inner.is_relative_to(outer):

@@ -1,11 +1,11 @@
 """Handbags against shoes: the photographs of edges2handbags and edges2shoes (DiscoGAN section 4.3)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 
@@ -23,5 +23,5 @@ class HandbagsShoes(Options):
         return self._photographs("edges2handbags"), self._photographs("edges2shoes")
 
     def _photographs(self, name: str) -> list[Record]:
-        folder = require_folder(Path(self.root) / name / self.split, f"{name} (pix2pix data sets)")
+        folder = require_folder(path_of(self.root) / name / self.split, f"{name} (pix2pix data sets)")
         return [Record(file.name, file.path, "right") for file in folder_records(folder)]

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from discogan.config import Options
 from discogan.data import Record, folder_records, require_folder
 from discogan.errors import DataError
 from discogan.images import natural_key
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 Kind = Literal["car", "chair", "face"]
@@ -63,7 +63,7 @@ class OfficialRenders(Options):
         return [record for records in identities for record in records]
 
     def _cars(self) -> list[list[Record]]:
-        folder = require_folder(Path(self.root) / "data" / "cars", "nips2015-analogy-data (Reed et al. 2015)")
+        folder = require_folder(path_of(self.root) / "data" / "cars", "nips2015-analogy-data (Reed et al. 2015)")
         files = sorted(folder.glob("*.mat"), key=lambda path: natural_key(path.name))
         files = files[:-TEST_CARS] if self.split == "train" else files[-TEST_CARS:]
         cars = []
@@ -72,7 +72,7 @@ class OfficialRenders(Options):
         return cars
 
     def _chairs(self) -> list[list[Record]]:
-        folder = require_folder(Path(self.root) / "rendered_chairs", "the rendered chairs (Aubry et al. 2014)")
+        folder = require_folder(path_of(self.root) / "rendered_chairs", "the rendered chairs (Aubry et al. 2014)")
         chairs = sorted(path for path in folder.iterdir() if (path / "renders").is_dir())
         chairs = chairs[:-TEST_CHAIRS] if self.split == "train" else chairs[-TEST_CHAIRS:]
         chosen = []
@@ -82,7 +82,7 @@ class OfficialRenders(Options):
         return chosen
 
     def _faces(self) -> list[list[Record]]:
-        folder = require_folder(Path(self.root) / "PublicMM1" / "05_renderings", "the Basel Face Model's renderings")
+        folder = require_folder(path_of(self.root) / "PublicMM1" / "05_renderings", "the Basel Face Model's renderings")
         faces: dict[str, list[Record]] = {}
         for record in folder_records(folder):
             faces.setdefault(record.name[:IDENTITY_CHARACTERS], []).append(record)

@@ -1,12 +1,12 @@
 """Files with [A | B] side by side: edges2shoes and edges2handbags (Isola et al. 2017)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.errors import DataError
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 
@@ -23,7 +23,7 @@ class SideBySide(Options):
     """Thicken the dark lines of A once by a 3x3 kernel at full size, as the official code does."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        files = folder_records(Path(self.root) / self.split)
+        files = folder_records(path_of(self.root) / self.split)
         if self.split == "train" and len(files) < 2:
             raise DataError(f"{self.root} contains a single side-by-side file. Unpaired halves need two or more.")
         middle = len(files) // 2

@@ -1,11 +1,11 @@
 """The layout of CycleGAN's data sets: one folder with trainA and trainB."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from discogan.config import Options
 from discogan.data import Record, folder_records
+from discogan.names import path_of
 from discogan.registry import SOURCES
 
 
@@ -20,5 +20,5 @@ class TrainAB(Options):
     """The pair of folders to read."""
 
     def records(self) -> tuple[list[Record], list[Record]]:
-        root = Path(self.root)
+        root = path_of(self.root)
         return folder_records(root / f"{self.split}A"), folder_records(root / f"{self.split}B")

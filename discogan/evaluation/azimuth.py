@@ -21,6 +21,7 @@ from discogan.evaluation.angles import compare_azimuths
 from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor, fit_regressor
 from discogan.evaluation.scores import Scores
 from discogan.images import Pixels, to_unit_rgb
+from discogan.names import path_of
 
 
 def evaluate_azimuth(
@@ -70,7 +71,7 @@ def _labelled_training_images(config: Config, domain: str) -> list[Labelled]:
     """Return a domain's training images if they are an existing folder with azimuths, else none."""
     folder = config.source.get(domain)
     try:
-        return labelled_images(Path(folder)) if folder else []
+        return labelled_images(path_of(folder)) if folder else []
     except DataError:
         return []
 

@@ -117,7 +117,7 @@ def decode_image(
         What messages call the image; by default the path.
 
     Raises ``DataError`` if the image is damaged or has NaN or infinite values, and ``TooLargeError`` if it has too many
-    pixels. Decoding takes about 15 bytes of memory per pixel at most.
+    pixels. Decoding takes at most 17 bytes of memory per pixel.
     """
     given = ValueRange.parse(value_range)
     with _explained(source, name, max_pixels):
