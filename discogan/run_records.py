@@ -139,6 +139,19 @@ class RunDescription:
 
 
 @dataclass(frozen=True)
+class LeftOutRecord:
+    """What a domain's folder holds besides its images (``images.files.LeftOut``)."""
+
+    summary: str = ""
+    """The counts as one phrase; empty if nothing was left out."""
+    other_suffixes: Mapping[str, Count] | None = None
+    hidden: Count = 0
+    unreadable_folders: Count = 0
+    special_files: Count = 0
+    repeated_folders: Count = 0
+
+
+@dataclass(frozen=True)
 class DomainRecord:
     """The images of a domain that a run was trained on."""
 
@@ -147,6 +160,9 @@ class DomainRecord:
     count: Count
     skipped: tuple[str, ...] = ()
     """A sentence for each broken file."""
+    left_out: LeftOutRecord = LeftOutRecord()
+    depth: str = ""
+    """The value range as a phrase; empty for plain 8-bit images."""
 
 
 @dataclass(frozen=True)
