@@ -15,7 +15,6 @@ and exits with 2. Any other exception that escapes is a bug.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 
@@ -101,7 +100,32 @@ class DivergedError(DiscoGANError):
 
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> ConfigError:
     """Return the error for an unknown name; it suggests the closest known one and lists all."""
+    from difflib import get_close_matches  # Its import takes time, and most commands need no suggestion.
+
     known = sorted(choices)
     close = get_close_matches(given, known, 1)
     suggestion = f" (did you mean {close[0]}?)" if close else ""
     return ConfigError(f"There is no {what} named {given!r}{suggestion}. Choose one of: {', '.join(known)}.")
+
+
+OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "can't start new thread",
+    "failed to map segment from shared object",
+)
+"""What PyTorch, ONNX Runtime, the C++ library and the loader say if memory is short, in lower case."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory is short; libraries raise many kinds of errors then."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, DiscoGANError) or not isinstance(error, RuntimeError | ImportError | OSError):
+        return False
+    text = str(error).lower()
+    return any(part in text for part in OUT_OF_MEMORY_TEXTS)

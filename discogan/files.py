@@ -1,10 +1,27 @@
 """Atomic writes (temporary name, fsync, rename), and the cache folder."""
 
+import errno
+import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import platform
+import re
+import shutil
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+UNFINISHED_NAME = re.compile(r"\.discogan-([0-9a-f]{8})-(\d+)-(\d+)(\.|$)")
+"""The name of a file or folder that is being written: digits for the machine, the process and the time."""
+_first_number = time.time_ns()
+_numbers = itertools.count(_first_number)
+_cleaned: set[str] = set()
+"""Folders without left-overs of ended processes."""
+_cleaning = threading.Lock()
 
 
 def cache_folder() -> Path:
@@ -19,12 +36,166 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file atomically: a crash leaves either the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, "utf-8")
-    sync(temporary)
-    temporary.replace(path)
-    sync(path.parent)
+    """Write a UTF-8 file atomically: a crash leaves either the old content or the new.
+
+    A file name that is not UTF-8 is written with backslashes, such as ``\\udcff``.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8", "backslashreplace")
+
+
+@contextmanager
+def atomic_path(target: str | Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to write to, in the folder of ``target``, which becomes ``target`` if no error is raised.
+
+    The temporary file has the suffix of ``target`` and is empty. After an error it is removed, and ``target`` is
+    unchanged. With ``durable`` the content is on disk before the rename, so that a power failure leaves the old content
+    or the new. A missing folder is created. A link stays a link, and the file that it names is replaced. A device or a
+    pipe, such as /dev/stdout, is yielded itself.
+
+    Raises ``OSError``, whose ``filename`` is ``target``.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    final = Path(os.path.realpath(target))
+    with _errors_about(target, final):
+        is_special = final.exists() and not final.is_file()
+        if final.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if final.exists() and not os.access(final, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    if is_special:
+        yield target
+        return
+    remove_left_overs(final.parent)
+    temporary = final.with_name(unfinished_name(target.suffix))
+    try:
+        with _errors_about(target, temporary):
+            # The name must be new, so that no link of another user is followed.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            if final.exists():
+                shutil.copymode(final, temporary)
+            yield temporary
+            if durable:
+                sync(temporary)
+            temporary.replace(final)
+            if durable:
+                sync(final.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_about(target: Path, written: Path) -> Iterator[None]:
+    """Name ``target`` in errors that name the file that is written, or no file, as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, written, str(written)):
+            error.filename, error.filename2 = str(target), None
+        raise
+
+
+def unfinished_name(suffix: str = "") -> str:
+    """Return a new name for a file or folder that is being written; ``remove_left_overs`` knows whose it is."""
+    return f".discogan-{_machine()}-{os.getpid()}-{next(_numbers)}{suffix}"
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove unfinished files and folders of ended processes from a folder, once in each process.
+
+    Only names that ``unfinished_name`` gave on this machine are removed. What cannot be removed is left.
+    """
+    key = os.path.realpath(folder)
+    with _cleaning:
+        if key in _cleaned:
+            return
+        _cleaned.add(key)
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 (a folder can have a million names)
+        except OSError:
+            return
+        for name in names:
+            match = UNFINISHED_NAME.match(name)
+            if match and match[1] == _machine() and _has_ended(int(match[2]), int(match[3])):
+                _remove(folder / name)
+
+
+def _has_ended(process: int, number: int) -> bool:
+    """Return whether the process that gave an unfinished name has ended."""
+    if process == os.getpid():
+        # In a container, an earlier process often had the same number.
+        return number < _first_number
+    return not _is_running(process)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Return eight digits for this machine, because a folder may be shared by several, each with its processes."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _is_running(process: int) -> bool:
+    """Return whether a process may exist; on Windows, where ``os.kill`` would end it, always true."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def suggest_path(path: Path) -> str:
+    """Return " (did you mean X?)" with the name in the same folder that is nearest to a mistyped one, or no text."""
+    from difflib import get_close_matches
+
+    try:
+        names = [entry.name for entry in itertools.islice(os.scandir(path.parent), MAX_COMPARED_NAMES)]
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, names, 1, cutoff=0.75)
+    return f" (did you mean {path.with_name(close[0])}?)" if close else ""
+
+
+MAX_COMPARED_NAMES = 1000
+"""Names of a folder that a mistyped name is compared with."""
+CURES = {
+    errno.ENOSPC: "Free some disk space, or choose another folder.",
+    errno.EDQUOT: "Free some space in your quota, or choose another folder.",
+    errno.EFBIG: "Choose a folder on a disk that can hold larger files, or raise the limit (ulimit -f).",
+    errno.EROFS: "Choose a folder on a disk that can be written.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer --threads.",
+    errno.ENFILE: "Close other programs, because the system has too many open files.",
+    errno.EISDIR: "Give the name of a file, not of a folder.",
+    errno.ENOTDIR: "A part of this path is a file. Choose another path.",
+    errno.EEXIST: "There is a file where a folder is needed. Choose another path.",
+    errno.ELOOP: "It is a link that leads to itself. Correct or remove it.",
+    errno.ENOENT: "Check the path.",
+    errno.EIO: "The disk or the connection to it has failed. Check it, or choose another folder.",
+}
+"""What to do about an error of the system."""
+
+
+def explain_os_error(error: OSError) -> str:
+    """Return what the system refused, for which file, and what to do."""
+    file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    what = f"{file}: {error.strerror}" if file and error.strerror else str(error)
+    cure = CURES.get(error.errno or 0, "Check the path and its permissions.")
+    if file and Path(file).is_relative_to(cache_folder()):
+        return f"{what}. {cure} Set DISCOGAN_CACHE to keep the cache in another folder."
+    return f"{what}. {cure}"
 
 
 def sync(path: Path) -> None:

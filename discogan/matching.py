@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,11 @@ from torch import Tensor
 
 from discogan.checkpoints import load_model
 from discogan.config import require
+from discogan.csv_files import write_csv
 from discogan.data.domains import open_folder
 from discogan.devices import pick_device
 from discogan.directions import LABELS, Direction, opposite, source_and_target, target_domain
+from discogan.files import atomic_path
 from discogan.images import Pixels, draw_sheet, evenly_spaced, make_thumbnails, to_unit_rgb
 from discogan.model import TranslationModel
 from discogan.translator import Translator
@@ -62,11 +63,8 @@ class Matching:
 
     def write_csv(self, file: Path) -> None:
         """Write path_a,path_b,rank,score. The first two columns are the columns of an anchors file."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("path_a", "path_b", "rank", "score"))
-            writer.writerows((match.a, match.b, match.rank, f"{match.score:.4f}") for match in self.matches)
+        rows = [(match.a, match.b, match.rank, round(match.score, 4)) for match in self.matches]
+        write_csv(file, ("path_a", "path_b", "rank", "score"), rows)
 
 
 class Matcher:
@@ -144,7 +142,9 @@ class Matcher:
             if rank == 1:
                 translated = self.model.translate_pixels(images_b, "b_to_a")
                 rows.append((f"its {LABELS['b_to_a']}", list(translated)))
-        draw_sheet(rows, f"{len(best_matches):,} images of A and their counterparts in B", 80, captions).save(file)
+        title = f"{len(best_matches):,} images of A and their counterparts in B"
+        with atomic_path(file) as temporary:
+            draw_sheet(rows, title, 80, captions).save(temporary)
 
 
 class Counterparts:

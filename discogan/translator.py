@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from discogan.config import Config
 from discogan.devices import own_state, pick_device
 from discogan.directions import Direction, check_direction, opposite, source_domain
 from discogan.errors import ConfigError, DataError
+from discogan.files import atomic_path, explain_os_error, suggest_path
 from discogan.images import (
     SUFFIXES,
     Pixels,
@@ -139,17 +141,20 @@ class Translator:
         Raises ``DataError`` if a value is not an image, and ``ConfigError`` if the run does not know the direction.
         """
         checked = self._checked_direction(direction, round_trip)
+        _check_batch_size(batch_size)
         if isinstance(images, Image.Image | np.ndarray):
-            return self._translate([as_image(images)], checked, round_trip, original_size)[0]
+            return self._translate([_opened(images)], checked, round_trip, original_size)[0]
+        if isinstance(images, str | os.PathLike) or not isinstance(images, Sequence):
+            _opened(images)
         results: list[Image.Image] = []
         for start in range(0, len(images), batch_size):
-            batch = [as_image(image) for image in images[start : start + batch_size]]
+            batch = [_opened(image) for image in images[start : start + batch_size]]
             results += self._translate(batch, checked, round_trip, original_size)
         return results
 
     def translate_files(
         self,
-        source: str | Path,
+        source: str | Path | Sequence[str | Path],
         out: str | Path,
         direction: str,
         *,
@@ -158,17 +163,18 @@ class Translator:
         batch_size: int = 32,
         on_file: Callable[[int, int], None] | None = None,
     ) -> list[FileResult]:
-        """Translate a file, a folder with its subfolders, or the files of a glob into PNG files below ``out``.
+        """Translate a file, a folder with its subfolders, the files of a glob, or several of them into PNG files.
 
-        A broken file is reported in its result, and the others are still translated. ``on_file`` is called with (files
-        done, files in all). Raises ``DataError`` if there is nothing to translate, and ``ConfigError``.
+        The files appear below ``out`` when they are complete. If ``out`` is a folder inside the source, the images in
+        it are results of an earlier translation and are left out. A file that cannot be read or written is reported in
+        its result, and the others are still translated. ``on_file`` is called with (files done, files in all). Raises
+        ``DataError`` if there is nothing to translate, and ``ConfigError``.
         """
         checked = self._checked_direction(direction, round_trip)
-        if batch_size < 1:
-            raise ConfigError(f"The batch size must be at least 1, not {batch_size}.")
-        files = input_files(source)
+        _check_batch_size(batch_size)
+        files = _without_results(input_files(source), Path(out))
         targets = target_paths(files, Path(out))
-        if {path.resolve() for path in targets} & {path.resolve() for path, _ in files}:
+        if {os.path.realpath(path) for path in targets} & {os.path.realpath(path) for path, _ in files}:
             raise DataError(f"Results in {out} would overwrite their own inputs. Give another folder.")
         jobs = [(path, target) for (path, _), target in zip(files, targets, strict=True)]
         batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
@@ -190,23 +196,20 @@ class Translator:
         self, jobs: Sequence[tuple[Path, Path]], direction: Direction, round_trip: bool, original_size: bool
     ) -> list[FileResult]:
         """Read, translate and write some files, given as (source, target)."""
-        prepared: list[Prepared] = []
-        targets: list[Path] = []
-        results: list[FileResult] = []
-        for source, target in jobs:
+        prepared: dict[int, Prepared] = {}
+        results: dict[int, FileResult] = {}
+        for number, (source, _) in enumerate(jobs):
             try:
-                prepared.append(self.prepare(source, direction))
+                prepared[number] = self.prepare(source, direction)
             except DataError as error:
-                results.append(FileResult(source, None, str(error)))
-            else:
-                targets.append(target)
-                results.append(FileResult(source, target))
+                results[number] = FileResult(source, None, str(error))
         if prepared:
-            pixels = self._run(prepared, direction, round_trip)
-            for target, image, translated in zip(targets, prepared, pixels, strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self.finish(translated, image.size if original_size else None).save(target)
-        return results
+            pixels = self._run(list(prepared.values()), direction, round_trip)
+            for (number, image), translated in zip(prepared.items(), pixels, strict=True):
+                source, target = jobs[number]
+                finished = self.finish(translated, image.size if original_size else None)
+                results[number] = _write_result(finished, source, target)
+        return [results[number] for number in range(len(jobs))]
 
     def _translate(
         self, images: Sequence[Image.Image], direction: Direction, round_trip: bool, original_size: bool
@@ -259,6 +262,31 @@ class Translator:
         return unfit_image(image, size, self.config.data.fit) if size else image
 
 
+def _opened(image: Any) -> Image.Image:
+    """Return an image or an array as a Pillow image; raise ``DataError`` for a path or another value."""
+    if isinstance(image, str | os.PathLike):
+        raise DataError(
+            f"{os.fspath(image)!r} is a path, not an image. Open it with PIL.Image.open, or use translate_files."
+        )
+    return as_image(image)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"The batch size must be at least 1, not {batch_size}.")
+
+
+def _write_result(image: Image.Image, source: Path, target: Path) -> FileResult:
+    """Write a translation; the result has a problem if that is impossible."""
+    try:
+        # Waiting for the disk is unnecessary, because the image can be translated again after a power failure.
+        with atomic_path(target, durable=False) as temporary:
+            image.save(temporary, "PNG")
+    except OSError as error:
+        return FileResult(source, None, explain_os_error(error))
+    return FileResult(source, target)
+
+
 def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator, str]]) -> list[list[Image.Image]]:
     """Apply several translations one after the other: the results of a step are the inputs of the next.
 
@@ -273,11 +301,27 @@ def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator,
     return rows
 
 
-def input_files(source: str | Path) -> list[tuple[Path, Path]]:
+def input_files(source: str | Path | Sequence[str | Path]) -> list[tuple[Path, Path]]:
     """Return the image files of a file, folder or glob, each with its path relative to the common folder.
 
+    Several sources are treated like one folder that contains them, because a shell expands a glob without quotes.
     Raises ``DataError`` if there is none.
     """
+    if isinstance(source, str | Path):
+        return _files_of(source)
+    if len(source) == 1:
+        return _files_of(source[0])
+    files: dict[Path, None] = {}
+    for part in source:
+        files.update(dict.fromkeys(path for path, _ in _files_of(part)))
+    if not files:
+        raise DataError("There is no input. Give a file, a folder of images or a glob in quotes.")
+    parents = [Path(part) if Path(part).is_dir() else Path(part).parent for part in source]
+    root = Path(os.path.commonpath([parent.absolute() for parent in parents]))
+    return [(file, file.absolute().relative_to(root)) for file in files]
+
+
+def _files_of(source: str | Path) -> list[tuple[Path, Path]]:
     path = Path(source)
     if path.is_dir():
         files = [(file, file.relative_to(path)) for file in image_files(path)]
@@ -288,11 +332,22 @@ def input_files(source: str | Path) -> list[tuple[Path, Path]]:
         images = [file for file in matches if file.is_file() and is_image_name(file.name)]
         root = Path(os.path.commonpath([file.parent for file in images])) if images else path
         files = [(file, file.relative_to(root)) for file in images]
+    if not files and path.is_symlink():
+        raise DataError(f"{source} is a link to a file that does not exist, or to itself. Correct the link.")
     if not files and not path.exists() and not glob.has_magic(str(source)):
-        raise DataError(f"{source} does not exist. Give a file, a folder of images or a glob in quotes.")
+        raise DataError(
+            f"{source} does not exist{suggest_path(path)}. Give a file, a folder of images or a glob in quotes."
+        )
     if not files:
         raise DataError(f"{source} names no image. Give a file, a folder of images or a glob in quotes.")
     return files
+
+
+def _without_results(files: Sequence[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
+    """Leave out files below ``out``, which an earlier translation wrote, unless all are there."""
+    results = Path(os.path.realpath(out))
+    kept = [(file, name) for file, name in files if not Path(os.path.realpath(file)).is_relative_to(results)]
+    return kept or list(files)
 
 
 def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
@@ -306,11 +361,10 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
             raise DataError(f"Results are PNG files. Name it {out.with_suffix('.png')}, or give a folder.")
         return [out]
     plain = [relative.with_suffix("") for _, relative in files]
-    # Some file systems ignore case, so names that differ only in case count as equal.
-    uses = Counter(str(name).lower() for name in plain)
+    uses = Counter(fold_name(name) for name in plain)
     targets = []
     for name, (_, relative) in zip(plain, files, strict=True):
-        is_unique = uses[str(name).lower()] == 1
+        is_unique = uses[fold_name(name)] == 1
         targets.append(out / (f"{name}.png" if is_unique else f"{relative}.png"))
     [(target, count)] = Counter(targets).most_common(1)
     if count > 1:
@@ -318,3 +372,8 @@ def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:
             f"{count} inputs would be written to the same file, {target}. Rename them, or translate them separately."
         )
     return targets
+
+
+def fold_name(name: Path) -> str:
+    """Return one text for names that some file systems do not distinguish, by case or by composed accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(name)).casefold())

@@ -21,7 +21,7 @@ LAYERS = [
     {"networks", "losses", "data", "metrics"},
     {"images", "devices", "run_folder"},
     {"register", "listing"},
-    {"registry", "extras", "pages", "run_records"},
+    {"registry", "extras", "pages", "run_records", "csv_files"},
     {"config", "directions", "labels", "trust", "records"},
     {"files"},
     {"errors", "names", "version"},
@@ -29,6 +29,7 @@ LAYERS = [
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 STANDARD_LIBRARY_ONLY = {
     "config",
+    "csv_files",
     "directions",
     "errors",
     "extras",

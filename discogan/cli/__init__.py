@@ -4,11 +4,11 @@ Exit codes: 0 is success, and 2 is an error that the user can fix. 130 and 143 m
 training has written a checkpoint then. Commands import PyTorch only when they run.
 """
 
-import errno
 import importlib
 import io
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +35,8 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.cli.verify import trust, verify
-from discogan.errors import DamagedCheckpointWarning, DiscoGANError
-from discogan.files import cache_folder
+from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory
+from discogan.files import explain_os_error
 from discogan.registry import import_file
 
 GLOBAL_FLAGS = {
@@ -95,7 +95,9 @@ def build_app(show_global_flags: bool = False) -> App:
         """Apply the flags of every command, and run the command."""
         console.console.quiet = quiet
         console.errors.verbose = verbose
-        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
+        handler = logging.StreamHandler()
+        handler.setFormatter(console.VisibleFormatter(logging.BASIC_FORMAT))
+        logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
         for file in import_files or ():
             import_file(file)
         return app(words, result_action="return_value", exit_on_error=False, print_error=False)
@@ -109,23 +111,22 @@ _show_library_warning = warnings.showwarning
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    words = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _show_warning
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal cannot show is printed with escapes instead of ending the command.
-            stream.reconfigure(errors="backslashreplace")
+    console.prepare_streams()
     try:
-        code = app.meta(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+        code = app.meta(words, result_action="return_value", exit_on_error=False, print_error=False)
+        console.close_output()
+    except BrokenPipeError:
+        code = 0  # The reader has what it wanted.
     except CycloptsError as error:
         code = _fail(explain(error, ["--quiet", "--verbose", "--import"]))
     except DiscoGANError as error:
         code = _fail(str(error))
-    except OSError as error:
-        code = _fail(_explain_os_error(error))
-    except MemoryError as error:
-        code = _fail(f"Out of memory ({error}). Try a smaller --set training.batch_size=... or --batch-size.")
     except KeyboardInterrupt:
         code = _fail("Stopped.", 130)
+    except Exception as error:
+        code = _fail_with(error, words)
     sys.exit(code or 0)
 
 
@@ -139,27 +140,53 @@ def _show_warning(
 ) -> None:
     """Print a warning about damaged files in one line; other libraries' warnings as Python does."""
     if issubclass(category, DamagedCheckpointWarning):
-        console.errors.print(str(message), style="yellow", highlight=False, soft_wrap=True, markup=False)
+        console.warn(str(message), "yellow")
     else:
         _show_library_warning(message, category, filename, lineno, file, line)
 
 
-def _explain_os_error(error: OSError) -> str:
-    """Return what the system refused, for which file, and what to do."""
-    what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-    if error.errno == errno.ENOSPC:
-        return f"{what}. Free some disk space, or choose another folder."
-    if error.errno == errno.EROFS:
-        return f"{what}. Choose a folder on a disk that can be written."
-    if error.errno == errno.ENAMETOOLONG:
-        return f"{what}. Choose a shorter name."
-    if str(error.filename or "").startswith(str(cache_folder())):
-        return f"{what}. The cache cannot be used. Set DISCOGAN_CACHE to a folder that can be written."
-    return f"{what}. Check the path and its permissions."
+def _fail_with(error: Exception, words: Sequence[str]) -> int:
+    """Explain an error of the system or of a library, and return the exit code; raise it again if it is a bug."""
+    if _was_interrupted(error):
+        return _fail("Stopped.", 130)
+    if is_out_of_memory(error):
+        return _fail(_explain_out_of_memory(words))
+    if isinstance(error, OSError):
+        return _fail(explain_os_error(error))
+    raise error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C caused an error; libraries that are being imported turn it into errors of their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+MEMORY_ADVICE = {
+    "train": "Use a smaller --image-size, --set training.batch_size=N or --set generator.width=N, or fewer images.",
+    "demo": "Use --threads 1, or close other programs.",
+    "translate": "Use a smaller --batch-size and --threads 1.",
+    "chain": "Use a smaller --count and --threads 1.",
+    "match": "Use --threads 1, or folders with fewer images.",
+    "evaluate": "Use folders with fewer images, or fewer --metrics.",
+    "export": "Use --threads 1, or --images DIR with few images.",
+    "serve": "Use a smaller --max-batch, --max-megapixels and --max-waiting.",
+    "reproduce": "Use a smaller --parallel or --image-size.",
+}
+"""Options of each command that need less memory."""
+
+
+def _explain_out_of_memory(words: Sequence[str]) -> str:
+    command = next((word for word in words if word in MEMORY_ADVICE), "")
+    return f"There is not enough memory. {MEMORY_ADVICE.get(command, 'Close other programs.')}"
 
 
 def _fail(message: str, code: int = 2) -> int:
     if console.errors.verbose:
-        console.errors.print_exception()
-    console.errors.print(message, style="red", highlight=False, soft_wrap=True, markup=False)
+        for line in traceback.format_exc().splitlines():
+            console.warn(line)
+    console.warn(message, "red")
     return code

@@ -8,6 +8,7 @@ from discogan.cli.console import say
 from discogan.cli.parameters import Device, Threads
 from discogan.directions import DIRECTIONS, Direction
 from discogan.errors import ConfigError
+from discogan.files import atomic_path
 
 
 def chain(
@@ -55,8 +56,8 @@ def chain(
     sheet_rows = []
     for name, row in zip(names, rows, strict=True):
         sheet_rows.append((name, [to_pixels(image) for image in row]))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(sheet_rows).save(out)
+    with atomic_path(out) as temporary:
+        draw_sheet(sheet_rows).save(temporary)
     say(f"Drew {len(files)} images and {len(parsed)} translation steps in {out}")
 
 

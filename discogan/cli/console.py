@@ -2,31 +2,77 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import logging
+import os
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, cast
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from discogan.directions import LABELS, Direction
+from discogan.files import write_text
 from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, verdict_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+class StandardStream:
+    """Standard output or standard error of this moment, which ignores some errors of the system."""
+
+    def __init__(self, name: Literal["stdout", "stderr"], ignored: tuple[int, ...]) -> None:
+        self._name = name
+        self._ignored = ignored
+
+    @property
+    def rich_proxied_file(self) -> Self:
+        """The stream that rich writes to; while rich draws a bar, it replaces the standard ones with its own."""
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream(), name)
+
+    def write(self, text: str) -> int:
+        """Write text, which is lost after an ignored error."""
+        with self._tolerated():
+            self._stream().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        with self._tolerated():
+            self._stream().flush()
+
+    def _stream(self) -> Any:
+        # Python has no stream if the shell has closed it.
+        stream = getattr(sys, self._name) or io.StringIO()
+        return getattr(stream, "rich_proxied_file", stream)
+
+    @contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in self._ignored:
+                raise
+
+
 class OutputConsole(Console):
     """Standard output, for results."""
 
     def on_broken_pipe(self) -> None:
-        """Exit with success if the reader closes the pipe, as ``head`` does."""
+        """Finish the command without output if the reader closes the pipe, as ``head`` does."""
         with suppress(SystemExit):
             super().on_broken_pipe()
-        raise SystemExit(0)
 
 
 class ErrorConsole(Console):
@@ -36,11 +82,61 @@ class ErrorConsole(Console):
     """Whether an error is printed with its traceback."""
 
 
-console = OutputConsole()
-errors = ErrorConsole(stderr=True)
+class VisibleFormatter(logging.Formatter):
+    """Log records in which no character can change the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record, with its line breaks kept."""
+        return "\n".join(visible(line) for line in super().format(record).split("\n"))
+
+
+# No command stops because its terminal was closed or because a message cannot be shown.
+console = OutputConsole(file=cast(IO[str], StandardStream("stdout", (errno.EIO,))))
+errors = ErrorConsole(file=cast(IO[str], StandardStream("stderr", (errno.EIO, errno.EPIPE, errno.ENOSPC))), stderr=True)
 STANDARD_OUTPUT = Path("-")
 MAX_EVALUATION_ROWS = 7
 """Rows of the table that ``print_evaluation`` prints; with the lines around it these are at most 15 lines."""
+
+
+def prepare_streams() -> None:
+    """Let standard output and standard error accept every character, whatever the language settings are."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def close_output() -> None:
+    """Flush standard output; raise ``OSError``, such as that of a full disk, unless the reader has closed the pipe."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # Python flushes again when it ends, and would print a traceback.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            error.filename = "standard output"
+            raise
+
+
+JOINERS = "\u200c\u200d"
+"""Invisible characters that names in some languages, and emoji, need."""
+
+
+def visible(text: str) -> str:
+    """Return text in which control characters, line breaks and changes of direction are shown as escapes.
+
+    A name such as ``\\x1b[31mred.png`` then cannot colour or clear the terminal, or begin a line of its own. Bytes of a
+    name that is not UTF-8 are shown as ``\\udcff``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in JOINERS
+    return character.encode("unicode_escape").decode("ascii") if is_hidden else character
 
 
 def print_json_alone(file: Path | None) -> None:
@@ -54,26 +150,31 @@ def write_result(file: Path | None, value: Any) -> None:
         return
     text = json.dumps(value, indent=2) + "\n"
     if file == STANDARD_OUTPUT:
-        sys.stdout.write(text)
+        if sys.stdout is not None:
+            sys.stdout.write(text)
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, "utf-8")
+    write_text(file, text)
     say(f"Values written to {file}")
 
 
 def say(message: str) -> None:
-    """Print a line of plain text."""
-    console.print(message, highlight=False, soft_wrap=True, markup=False)
+    """Print a line of plain text to standard output, unless --quiet is given."""
+    console.print(Text(visible(message)), soft_wrap=True)
+
+
+def warn(message: str, style: str = "") -> None:
+    """Print a line of plain text to standard error."""
+    errors.print(Text(visible(message), style), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table without decoration."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=Text(visible(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console.print(table, markup=False)
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console.print(table)
     console.print()
 
 
@@ -228,7 +329,7 @@ def progress_bar(description: str) -> Iterator[Progress]:
     """Show a bar of counted work with the remaining time, and clear it at the end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=console.quiet) as progress:
         progress.add_task(description, total=None)
         yield progress

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from discogan.cli.console import print_evaluation, say
 from discogan.cli.parameters import Device, Threads
 from discogan.directions import LABELS, source_domain, target_domain
+from discogan.files import atomic_path
 
 if TYPE_CHECKING:
     from discogan.images import Pixels
@@ -129,4 +130,5 @@ def write_contact_sheet(run: Path, data: Path, scores: dict[str, Any], file: Pat
         rows.append((f"true {target.upper()}", images[target]))
     shares = " and ".join(f"{scores[direction]['top_1']:.1%} {label}" for direction, label in LABELS.items())
     title = f"Trained without pairs. True partner ranked first of {scores['images_a']}: {shares} (chance: 0.5%)"
-    draw_sheet(rows, title).save(file)
+    with atomic_path(file) as temporary:
+        draw_sheet(rows, title).save(temporary)

@@ -64,7 +64,6 @@ def match(
         for problem in matching.skipped:
             say(f"Skipped: {problem}")
         matching.write_csv(out)
-        sheet.parent.mkdir(parents=True, exist_ok=True)
         matcher.draw(matching, sheet)
     say(f"{len(matching.matches):,} matches written to {out}. A sample is drawn in {sheet}.")
     write_result(json_file, asdict(matching))

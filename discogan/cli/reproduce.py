@@ -81,4 +81,5 @@ def reproduce(
     if name is None or out is None:
         raise ConfigError("Give an experiment and a folder: discogan reproduce NAME --out DIR. --list shows the names.")
     run_experiment(name, out, **(grid or GridOptions()).given(), say=say)
-    say((out / "table.md").read_text("utf-8"))
+    for line in (out / "table.md").read_text("utf-8").splitlines():
+        say(line)

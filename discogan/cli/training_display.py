@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from discogan import run_records
-from discogan.cli.console import console, errors
+from discogan.cli.console import console, errors, warn
 from discogan.cli.train import losses_line
 from discogan.config import Config
 from discogan.training import Alarm, Observer, StepReport
@@ -25,9 +25,9 @@ class TrainingDisplay(Observer):
 
     def __init__(self) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=errors,
             transient=True,
             disable=console.quiet or not errors.is_terminal,
@@ -85,7 +85,7 @@ class TrainingDisplay(Observer):
     def _print(self, message: str) -> None:
         """Print a line above the bar, unless --quiet is given."""
         if not console.quiet:
-            errors.print(message, highlight=False, soft_wrap=True, markup=False)
+            warn(message)
 
     def _update(self, task: str, done: float, total: float, note: str) -> None:
         """Set a bar, which is hidden once it is full."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discogan.cli.console import errors, progress_bar, say
+from discogan.cli.console import progress_bar, say, warn
 from discogan.cli.parameters import Device, DirectionFlag, RunPath, Threads
 from discogan.directions import Direction
 from discogan.errors import ConfigError, DataError
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from discogan.translator import Translator
 
 
+MAX_PROBLEMS = 20
+"""Images that could not be translated and are named; the others are counted."""
+
+
 def translate(
     run: RunPath,
-    source: str,
-    *,
+    *sources: str,
     direction: DirectionFlag | None = None,
     out: Path,
     round_trip: bool = False,
@@ -32,8 +35,8 @@ def translate(
 
     Parameters
     ----------
-    source
-        An image, a folder of images, or a glob in quotes.
+    sources
+        An image, a folder of images, or a glob in quotes. Several are translated as one folder.
     direction
         a_to_b or b_to_a. An ONNX file has only one, so it needs no --direction.
     out
@@ -49,11 +52,13 @@ def translate(
     from discogan.devices import own_state
     from discogan.translator import Translator
 
+    if not sources:
+        raise ConfigError("The input is missing. Give an image, a folder of images or a glob in quotes.")
     translator = Translator.load(run, device)
     direction = direction or _only_direction(translator)
     with progress_bar("translating") as progress, own_state(threads):
         results = translator.translate_files(
-            source,
+            sources,
             out,
             direction,
             round_trip=round_trip,
@@ -62,10 +67,12 @@ def translate(
             on_file=lambda done, total: progress.update(progress.task_ids[0], completed=done, total=total),
         )
     failed = [result for result in results if result.target is None]
-    for result in failed:
-        errors.print(f"Skipped: {result.problem}", highlight=False, soft_wrap=True, markup=False)
+    for result in failed[:MAX_PROBLEMS]:
+        warn(f"Skipped: {result.problem}")
+    if len(failed) > MAX_PROBLEMS:
+        warn(f"Skipped for similar reasons: {len(failed) - MAX_PROBLEMS:,} more.")
     if len(failed) == len(results):
-        raise DataError(f"None of the {len(results)} inputs could be read. Give readable images.")
+        raise DataError(f"None of the {len(results):,} images could be translated. The lines above say why.")
     count = len(results) - len(failed)
     say(f"{count:,} image{'' if count == 1 else 's'} translated into {out}")
 

@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from discogan.config import AnchorOptions
+from discogan.csv_files import read_rows, spellings
 from discogan.data import Record
-from discogan.data.csv_files import read_rows, spellings
 from discogan.data.store import Decoding, open_store
 from discogan.errors import DataError
 from discogan.images import Pixels

@@ -6,8 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from discogan.csv_files import read_rows
 from discogan.data import Record, folder_records
-from discogan.data.csv_files import read_rows
 from discogan.errors import DataError
 from discogan.names import name_of
 

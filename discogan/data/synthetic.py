@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
+from discogan.files import atomic_path
+
 Points = npt.NDArray[np.float64]
 Colour = tuple[int, int, int]
 
@@ -98,7 +100,8 @@ def draw_domains(folder: Path, *, train_a: int = 600, train_b: int = 700, test: 
         for number in range(count):
             thing = random_thing(rng)
             for name, draw in draws.items():
-                draw(thing).save(folder / name / f"{part}-{number:04d}.png", compress_level=1)
+                with atomic_path(folder / name / f"{part}-{number:04d}.png", durable=False) as temporary:
+                    draw(thing).save(temporary, compress_level=1)
 
 
 def _corners(part: Part) -> list[tuple[float, float]]:

@@ -20,6 +20,7 @@ from discogan.errors import DataError
 from discogan.evaluation.angles import compare_azimuths
 from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor, fit_regressor
 from discogan.evaluation.scores import Scores
+from discogan.files import atomic_path
 from discogan.images import Pixels, to_unit_rgb
 from discogan.names import path_of
 
@@ -87,9 +88,8 @@ def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> F
     if not file.exists():
         fitted = fit_domain([image for folder in folders for image in labelled_images(folder)], decoding)
         test = {"test_error": torch.tensor(fitted.test_error), "test_images": torch.tensor(fitted.test_images)}
-        unfinished = file.with_name(f".{file.name}")
-        write_tensors(unfinished, {**fitted.regressor.state_dict(), **test})
-        unfinished.replace(file)
+        with atomic_path(file) as temporary:
+            write_tensors(temporary, {**fitted.regressor.state_dict(), **test})
     state = parse_tensors(file.read_bytes(), file)
     error, count = state.pop("test_error").item(), state.pop("test_images").item()
     regressor = AzimuthRegressor()

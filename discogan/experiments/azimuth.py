@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from discogan.checkpoints import load_model
 from discogan.config import Config
+from discogan.csv_files import write_csv
 from discogan.data import folder_records
 from discogan.data.labels import labelled_images
 from discogan.data.store import Decoding
@@ -21,7 +22,7 @@ from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_azimuths, draw_sheets
 from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
 from discogan.experiments.renders.folder import FRONT, FULL, LABELS, render_folder
-from discogan.files import write_text
+from discogan.files import atomic_path
 from discogan.training import check_config
 
 IDENTITIES = {"train_0": (0, 120), "train_1": (120, 120), "test": (240, 40)}
@@ -138,9 +139,10 @@ def _copy_labelled(source: Path, target: Path, azimuths: Sequence[float]) -> Non
         degrees = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
         raise DataError(f"{source} has no image at {degrees} degrees. Add images at these azimuths.")
     target.mkdir(parents=True)
-    lines = ["name,identity,azimuth\n"]
+    rows = []
     for image in chosen:
         name = image.record.name.replace("/", "-")
-        shutil.copyfile(image.record.path, target / name)
-        lines.append(f"{name},{image.identity},{(image.azimuth + 180) % 360 - 180:g}\n")
-    write_text(target / LABELS, "".join(lines))
+        with atomic_path(target / name, durable=False) as temporary:
+            shutil.copyfile(image.record.path, temporary)
+        rows.append((name, image.identity, (image.azimuth + 180) % 360 - 180))
+    write_csv(target / LABELS, ("name", "identity", "azimuth"), rows)

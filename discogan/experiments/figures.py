@@ -12,6 +12,7 @@ from PIL import Image
 from discogan.directions import DIRECTIONS, LABELS, Direction
 from discogan.experiments import Row, setting_name
 from discogan.experiments.tables import group_rows
+from discogan.files import atomic_path
 
 POINT_STYLE = {"s": 9, "alpha": 0.35, "linewidths": 0}
 
@@ -37,7 +38,8 @@ def draw_azimuths(objectives: Sequence[str], rows: Sequence[Row], folder: Path) 
             axes[line][0].set_ylabel(f"{LABELS[direction]}: output (degrees)")
         figure.supxlabel("azimuth of the input (degrees)", fontsize=10)
         files.append(folder / f"azimuths-{stem}.png")
-        figure.savefig(files[-1], dpi=100)
+        with atomic_path(files[-1]) as temporary:
+            figure.savefig(temporary, dpi=100)
     return files
 
 
@@ -55,7 +57,8 @@ def draw_sheets(objectives: Sequence[str], folder: Path) -> list[Path]:
             stack.paste(sheet, (0, top))
             top += sheet.height
         drawn.append(folder / f"sheets-{setting.removesuffix('.png')}.jpg")
-        stack.save(drawn[-1], quality=88)
+        with atomic_path(drawn[-1]) as temporary:
+            stack.save(temporary, quality=88)
     return drawn
 
 

@@ -18,6 +18,7 @@ from discogan.directions import opposite, source_and_target, source_domain, targ
 from discogan.errors import DataError, RunError
 from discogan.evaluation.scores import score_direction
 from discogan.experiments import Job
+from discogan.files import atomic_path
 from discogan.images import Pixels, draw_sheet, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder
@@ -106,5 +107,5 @@ def write_sheet(model: TranslationModel, tests: tuple[Pixels, Pixels], file: Pat
             domains.append(target_domain(step_direction).upper())
             rows.append((" to ".join(domains), list(images)))
             step_direction = opposite(step_direction)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(rows, title, cell_pixels=64).save(file)
+    with atomic_path(file) as temporary:
+        draw_sheet(rows, title, cell_pixels=64).save(temporary)

@@ -20,6 +20,7 @@ from discogan.errors import ConfigError, DivergedError
 from discogan.experiments import Column, Experiment, Job, Row, job_of
 from discogan.experiments.modes import modes
 from discogan.experiments.toy_figures import draw_claim, draw_training, frame_steps
+from discogan.files import atomic_path
 from discogan.model import TranslationModel
 from discogan.training import check_config
 from discogan.training.learner import Learner
@@ -187,14 +188,14 @@ class Recording:
 
     def save(self) -> None:
         """Write all frames to the file."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         steps, points, background = zip(*self.frames, strict=True)
-        np.savez_compressed(
-            self.file,
-            steps=np.array(steps),
-            points=torch.stack(points).numpy(),
-            background=torch.stack(background).numpy(),
-            origins=self.origins.numpy(),
-            centres=self.centres.numpy(),
-            edge=self.edge,
-        )
+        with atomic_path(self.file) as temporary:
+            np.savez_compressed(
+                temporary,
+                steps=np.array(steps),
+                points=torch.stack(points).numpy(),
+                background=torch.stack(background).numpy(),
+                origins=self.origins.numpy(),
+                centres=self.centres.numpy(),
+                edge=self.edge,
+            )

@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from discogan.files import atomic_path
+
 TITLES = {"gan": "GAN", "recon_gan": "GAN with a reconstruction loss", "discogan": "DiscoGAN", "modern": "modern"}
 FRAMES = 30
 """Frames of a recording before the last."""
@@ -34,7 +36,8 @@ def draw_claim(recorded: Mapping[str, Path], folder: Path) -> Path:
     _draw(axes[0][0], next(iter(runs.values())), 0, "initial translations")
     for column, (objective, run) in enumerate(runs.items(), start=1):
         _draw(axes[0][column], run, -1, TITLES.get(objective, objective))
-    figure.savefig(folder / "toy.png", dpi=90, bbox_inches="tight")
+    with atomic_path(folder / "toy.png") as temporary:
+        figure.savefig(temporary, dpi=90, bbox_inches="tight")
     return folder / "toy.png"
 
 
@@ -52,7 +55,8 @@ def draw_training(recorded: Mapping[str, Path], folder: Path) -> Path:
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
         pictures.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
     durations = [FRAME_MILLISECONDS] * (len(pictures) - 1) + [3000]
-    pictures[0].save(folder / "toy.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    with atomic_path(folder / "toy.gif") as temporary:
+        pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
     return folder / "toy.gif"
 
 

@@ -22,6 +22,7 @@ from discogan.data.domains import open_domains, open_folder
 from discogan.devices import own_state, pick_device
 from discogan.directions import Direction, check_direction, source_and_target, source_domain
 from discogan.errors import ConfigError, DataError, RunError
+from discogan.files import atomic_path
 from discogan.images import PixelRange, Pixels, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.registry import EXPORT_FORMATS
@@ -130,9 +131,7 @@ def export(
         if pixels == "float":
             inputs = model.pixel_range.encode(inputs)
         sample = inputs[:1].repeat_interleave(2, 0)  # The exporter takes a batch of one for a constant.
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unchecked = file.with_name(f".unchecked-{file.name}")
-        try:
+        with atomic_path(file) as unchecked:
             with _quiet_exporter():
                 writer.write(network, sample, unchecked, describe(model, config, direction, pixels))
             level = 1.0 if pixels == "uint8" else (model.pixel_range.high - model.pixel_range.low) / 255
@@ -142,9 +141,6 @@ def export(
                     f"The file differs from PyTorch by up to {largest:.1f} of 255 levels. {file} was not written. "
                     "Try --pixels float, or another --format."
                 )
-            unchecked.replace(file)
-        finally:
-            unchecked.unlink(missing_ok=True)
     return Exported(file, largest, len(real))
 
 

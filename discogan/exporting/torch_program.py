@@ -1,5 +1,6 @@
 """PyTorch's exported program."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,10 @@ class TorchProgram(ExportFormat):
     suffix = ".pt2"
 
     def write(self, network: nn.Module, sample: Tensor, file: Path, metadata: Mapping[str, Any]) -> None:
-        torch.export.save(trace(network, sample), file, extra_files={METADATA_KEY: json.dumps(metadata)})
+        # In memory first: PyTorch aborts the whole process if it cannot write to a file.
+        stream = io.BytesIO()
+        torch.export.save(trace(network, sample), stream, extra_files={METADATA_KEY: json.dumps(metadata)})
+        file.write_bytes(stream.getbuffer())
 
     def run(self, file: Path, batch: Batch) -> Batch:
         program = torch.export.load(file).module()

@@ -9,6 +9,7 @@ from typing import Any
 
 from discogan.config import Config
 from discogan.extras import import_extra
+from discogan.files import write_text
 from discogan.observers import logged_values, read_sheet
 from discogan.registry import TRACKERS
 from discogan.run_records import Progress
@@ -29,7 +30,7 @@ class WeightsAndBiases(Observer):
         # The id is kept in the run folder: a resumed run continues its log, and a new run in the folder gets another.
         identity = run / "wandb-id"
         if not identity.exists():
-            identity.write_text(secrets.token_hex(8))
+            write_text(identity, secrets.token_hex(8))
         settings = self._wandb.Settings(silent=True)
         self._run = self._wandb.init(
             project=None if "WANDB_PROJECT" in os.environ else "discogan",

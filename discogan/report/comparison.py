@@ -55,7 +55,6 @@ def write_comparison(runs: Sequence[str | Path], out: str | Path, device: str = 
         grids=_grids(names, summaries, device),
     )
     file = Path(out)
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, html)
     return file
 

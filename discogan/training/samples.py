@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from discogan.directions import LABELS, opposite, source_and_target, source_domain
+from discogan.files import atomic_path
 from discogan.images import Pixels, draw_sheet, evenly_spaced
 from discogan.model import TranslationModel
 from discogan.run_folder import RunFolder
@@ -30,7 +31,7 @@ def write_sample_sheet(model: TranslationModel, data: TrainingData, run: RunFold
         if direction in model.round_trip_directions:
             reconstructed = model.translate_pixels(translated, opposite(direction))
             rows.append((f"{LABELS[direction]} to {source.upper()}", list(reconstructed)))
-    run.samples.mkdir(exist_ok=True)  # A copied run may lack it.
-    unfinished = run.samples / f".step-{step:06d}.png"
-    draw_sheet(rows, f"step {step:,}").save(unfinished)
-    return unfinished.replace(run.samples / f"step-{step:06d}.png")
+    sheet = run.samples / f"step-{step:06d}.png"
+    with atomic_path(sheet) as temporary:
+        draw_sheet(rows, f"step {step:,}").save(temporary)
+    return sheet

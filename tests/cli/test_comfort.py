@@ -158,7 +158,10 @@ def test_a_reader_that_closes_the_pipe_is_no_failure():
         (errno.EROFS, "on a disk that can be written"),
         (errno.ENAMETOOLONG, "Choose a shorter name"),
         (errno.EACCES, "Check the path and its permissions"),
-        (errno.ENOTDIR, "Check the path and its permissions"),
+        (errno.ENOTDIR, "A part of this path is a file"),
+        (errno.EDQUOT, "Free some space in your quota"),
+        (errno.EMFILE, "Raise the limit of open files"),
+        (errno.EISDIR, "Give the name of a file"),
     ],
 )
 def test_an_error_of_the_system_names_the_file_and_the_right_cure(monkeypatch, capsys, number, cure):

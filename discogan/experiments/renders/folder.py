@@ -12,7 +12,7 @@ import numpy as np
 from discogan.config import require
 from discogan.errors import ConfigError, DataError
 from discogan.experiments.renders.atlas import Atlas, View
-from discogan.files import write_text
+from discogan.files import atomic_path, write_text
 from discogan.images import Pixels, from_pixels
 from discogan.registry import RENDERS
 
@@ -104,4 +104,5 @@ def _list_shots(
 
 def _write_images(out: Path, shots: Sequence[Shot], images: Sequence[Pixels]) -> None:
     for shot, image in zip(shots, images, strict=True):
-        from_pixels(image).save(out / shot.name, compress_level=1)
+        with atomic_path(out / shot.name, durable=False) as temporary:
+            from_pixels(image).save(temporary, compress_level=1)

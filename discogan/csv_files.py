@@ -1,4 +1,9 @@
-"""CSV files that users write: pairs and labels. Every mistake is one message that names the file and the line."""
+"""CSV files: results that a spreadsheet opens without running a cell, and pairs and labels that users write.
+
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break as a formula. Such a text
+is written with an apostrophe in front, which ``read_rows`` removes. Numbers are written as they are. Every mistake in a
+file is one message that names the file and the line.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,37 @@ import csv
 import io
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from discogan.errors import DataError
+from discogan.files import atomic_path
 from discogan.names import name_of, path_of
 
 MAX_BYTES = 256 * 2**20
 """Largest CSV file that is read: several million pairs."""
 DELIMITERS = ",;\t"
 """Delimiters that spreadsheets write, depending on the language."""
+
+FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 (spreadsheets accept the wide forms as well)
+"""First characters of a cell that a spreadsheet takes for a formula."""
+Cell = str | int | float
+
+
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Write a CSV file atomically; texts are quoted against formulas, numbers are not.
+
+    Names of files are written as ``name_of`` gives them, so that the file is UTF-8.
+    """
+    with (
+        atomic_path(file) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([quote_formula(cell) if isinstance(cell, str) else cell for cell in row])
 
 
 @dataclass(frozen=True)
@@ -55,7 +80,7 @@ def read_rows(file: Path, columns: Sequence[str], example: str) -> list[Row]:
         for fields in reader:
             if not any(field.strip() for field in fields):
                 continue
-            values = dict(zip(header, (field.strip() for field in fields), strict=False))
+            values = dict(zip(header, (unquote_formula(field.strip()) for field in fields), strict=False))
             empty = [column for column in columns if not values.get(column)]
             if empty:
                 raise DataError(f"{shown}, line {reader.line_num} has no {empty[0]}. Give {example}.")
@@ -85,6 +110,16 @@ def _read_text(file: Path, example: str) -> str:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{shown}, line {line} contains a NUL character, so it is not a CSV file. Give {example}.")
     return text
+
+
+def quote_formula(text: str) -> str:
+    """Return text with an apostrophe in front if a spreadsheet would run it, or if it would be unquoted otherwise."""
+    return f"'{text}" if text.lstrip("'")[:1] in FORMULA_STARTS else text
+
+
+def unquote_formula(text: str) -> str:
+    """Return the text that ``quote_formula`` was given."""
+    return text[1:] if text.startswith("'") and text.lstrip("'")[:1] in FORMULA_STARTS else text
 
 
 def spellings(name: str) -> Iterator[Path]:
