@@ -65,5 +65,5 @@ def test_a_mistake_is_one_message_with_file_and_line(tmp_path, content, problem)
 
 @pytest.mark.parametrize("path", ["missing.csv", ".", "/dev/zero"])
 def test_what_is_not_a_file_is_explained(tmp_path, path):
-    with pytest.raises(DataError, match="cannot be read|is not a file"):
+    with pytest.raises(DataError, match=r"cannot be read|is not a file"):
         read_rows(tmp_path / path, ("a",), "a column a")

@@ -5,7 +5,6 @@ training has written a checkpoint then. Commands import PyTorch only when they r
 """
 
 import importlib
-import io
 import logging
 import sys
 import traceback
