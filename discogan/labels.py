@@ -29,6 +29,22 @@ NO_VALUE = "-"
 """What a cell without a value shows."""
 
 
+def left_out_sentence(evaluation: Mapping[str, Any]) -> str:
+    """Return which images of an evaluation have no partner, or no text if all have one."""
+    names = evaluation.get("left_out") or {}
+    parts = []
+    for domain in "ab":
+        left_out = names.get(domain) or []
+        if left_out:
+            shown = ", ".join([*left_out[:MAX_NAMES], *(["..."] if len(left_out) > MAX_NAMES else [])])
+            parts.append(f"{len(left_out):,} of {domain.upper()} ({shown})")
+    return f"Left out, because the other folder has no image of the same name: {' and '.join(parts)}." if parts else ""
+
+
+MAX_NAMES = 3
+"""Names of images without a partner that are shown; the others are counted."""
+
+
 def value_label(value: Mapping[str, Any]) -> str:
     """Return the label of a value in evaluation.json, with "higher is better", "lower is better" or "best at X"."""
     if value["better"] == "closer":

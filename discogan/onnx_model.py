@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from discogan.config import Config
-from discogan.directions import Direction
-from discogan.errors import ConfigError, RunError
+from discogan.directions import Direction, source_and_target
+from discogan.errors import ConfigError, RecordError, RunError, is_out_of_memory
 from discogan.extras import import_extra
+from discogan.files import suggest_path
 from discogan.images import PixelRange, Pixels
+from discogan.records import convert_record, parse_json
 
 METADATA_KEY = "discogan"
 """The key of an exported file's metadata: JSON that ``discogan export`` writes and ``OnnxModel`` reads."""
+
+
+MAX_METADATA_CHARACTERS = 2**20
+"""Longest metadata that are read; those of an export have about 2,000 characters."""
+
+
+@dataclass(frozen=True)
+class OnnxMetadata:
+    """What an exported file says about itself (``exporting.describe``)."""
+
+    direction: Direction
+    pixels: Literal["uint8", "float"]
+    range: tuple[float, float]
+    config: dict[str, Any]
+
+
+def _not_ours(file: Path, problem: str) -> RunError:
+    return RunError(f"{file} is not a model that discogan export wrote ({problem}). Export it again.")
 
 
 class OnnxModel:
@@ -26,18 +46,44 @@ class OnnxModel:
         onnxruntime = import_extra("onnxruntime", "export", "An ONNX model")
         # Windows has no environment variable that turns the events off.
         onnxruntime.disable_telemetry_events()
+        if not file.is_file():
+            raise RunError(f"There is no file {file}{suggest_path(file)}. Give a model that discogan export wrote.")
         try:
             self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-            metadata = json.loads(self.session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+            text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         except Exception as error:  # ONNX Runtime has an exception of its own for every kind of damage.
-            raise RunError(f"{file} is not a model that discogan export wrote ({error}). Export it again.") from error
-        self.file, self._pixels = file, metadata["pixels"]
-        self.direction: Direction = metadata["direction"]
+            if is_out_of_memory(error):
+                raise
+            raise _not_ours(file, str(error).partition("\n")[0]) from error
+        if len(text) > MAX_METADATA_CHARACTERS:
+            raise _not_ours(file, f"its metadata have {len(text):,} characters")
+        try:
+            metadata = convert_record(parse_json(text.encode("utf-8", "replace"), file), OnnxMetadata, file)
+            self.config = Config.from_dict(metadata.config)
+        except RecordError as error:
+            raise _not_ours(file, error.problem) from error
+        except (ConfigError, TypeError, ValueError, AttributeError, KeyError) as error:
+            raise _not_ours(file, f"its settings are damaged: {error}") from error
+        self.file, self._pixels = file, metadata.pixels
+        self.direction: Direction = metadata.direction
         self.directions: tuple[Direction, ...] = (self.direction,)
         self.round_trip_directions: tuple[Direction, ...] = ()
-        self._range = PixelRange(*metadata["range"])
-        self.config = Config.from_dict(metadata["config"])
-        self._input = self.session.get_inputs()[0].name
+        self._range = PixelRange(*metadata.range)
+        self._input = self._check_interface()
+
+    def _check_interface(self) -> str:
+        """Return the name of the input; raise ``RunError`` if the network does not take what the metadata describe."""
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        data, size = self.config.data, self.config.data.image_size
+        expected = "tensor(uint8)" if self._pixels == "uint8" else "tensor(float)"
+        channels = source_and_target(self.direction, data.channels_a, data.channels_b)
+        for kind, tensors, count in (("input", inputs, channels[0]), ("output", outputs, channels[1])):
+            shape = [size, size, count] if self._pixels == "uint8" else [count, size, size]
+            if len(tensors) != 1 or tensors[0].type != expected or list(tensors[0].shape[1:]) != shape:
+                described = ", ".join(f"{tensor.type} {tensor.shape}" for tensor in tensors[:3])
+                raise _not_ours(self.file, f"its {kind} is {described}, but its metadata say {expected} {shape}")
+        name: str = inputs[0].name
+        return name
 
     def translate_pixels(self, pixels: Pixels, direction: str, batch_size: int = 64) -> Pixels:
         """Translate uint8 (N, H, W, C) to uint8 (N, H, W, C'); raise ``ConfigError`` for the reverse direction."""

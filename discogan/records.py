@@ -7,6 +7,8 @@ depth and the range of numbers are bounded here, so a damaged or hostile file is
 
 from __future__ import annotations
 
+import json
+import re
 import stat
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -22,6 +24,9 @@ MAX_DEPTH = 32
 """Deepest nesting of lists and objects that is accepted."""
 MAX_COUNT = 2**53
 """Largest count or step: beyond it, JSON readers of other languages lose digits."""
+
+LONE_SURROGATE = re.compile(rb"\\\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+"""How JSON writes a byte of a file name that is not UTF-8."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 """A step or a number of items."""
@@ -66,7 +71,9 @@ def parse_json(data: bytes, source: object) -> Any:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise RecordError(source, str(error)) from error
+        if not LONE_SURROGATE.search(data):
+            raise RecordError(source, str(error)) from error
+        value = _parse_with_any_names(data, source)
     _check_depth(value, source)
     return value
 
@@ -85,6 +92,14 @@ def read_json_lines(file: Path) -> list[dict[str, Any]]:
         source = f"{file}, line {number}"
         records.append(convert_record(parse_json(line, source), dict[str, Any], source))
     return records
+
+
+def _parse_with_any_names(data: bytes, source: object) -> Any:
+    """Parse JSON with file names that are not UTF-8, which Python writes as single surrogates and msgspec refuses."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(source, str(error)) from error
 
 
 def convert_record(value: Any, kind: type[Record], source: object) -> Record:

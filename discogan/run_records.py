@@ -386,6 +386,8 @@ class Evaluation:
     b_to_a: Mapping[str, Number | None] | None = None
     azimuth: Mapping[Direction, AzimuthScores] | None = None
     given: GivenEvidence | None = None
+    left_out: Mapping[Literal["a", "b"], tuple[str, ...]] | None = None
+    """Names of images of each domain without a partner of the same name."""
     verdict: Verdict | None = None
 
     def __post_init__(self) -> None:

@@ -172,10 +172,12 @@ class Translator:
         """
         checked = self._checked_direction(direction, round_trip)
         _check_batch_size(batch_size)
-        files = _without_results(input_files(source), Path(out))
+        files = input_files(source, without=Path(out))
         targets = target_paths(files, Path(out))
         if {os.path.realpath(path) for path in targets} & {os.path.realpath(path) for path, _ in files}:
             raise DataError(f"Results in {out} would overwrite their own inputs. Give another folder.")
+        if targets != [Path(out)]:
+            Path(out).mkdir(parents=True, exist_ok=True)  # One error for all results, if that is impossible.
         jobs = [(path, target) for (path, _), target in zip(files, targets, strict=True)]
         batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         results: list[FileResult] = []
@@ -301,39 +303,50 @@ def translate_chain(images: Sequence[Picture], steps: Sequence[tuple[Translator,
     return rows
 
 
-def input_files(source: str | Path | Sequence[str | Path]) -> list[tuple[Path, Path]]:
+def input_files(source: str | Path | Sequence[str | Path], without: Path | None = None) -> list[tuple[Path, Path]]:
     """Return the image files of a file, folder or glob, each with its path relative to the common folder.
 
-    Several sources are treated like one folder that contains them, because a shell expands a glob without quotes.
-    Raises ``DataError`` if there is none.
+    Several sources are treated like one folder that contains them, because a shell expands a glob without quotes. Files
+    below the folder ``without`` are left out, unless they are named themselves. Raises ``DataError`` if there is no
+    image.
     """
     if isinstance(source, str | Path):
-        return _files_of(source)
+        return _files_of(source, without)
     if len(source) == 1:
-        return _files_of(source[0])
+        return _files_of(source[0], without)
     files: dict[Path, None] = {}
-    for part in source:
-        files.update(dict.fromkeys(path for path, _ in _files_of(part)))
+    parents: list[Path] = []
+    for part in map(_absolute, source):
+        if part.is_dir() and ((without and is_inside(part, without)) or not image_files(part)):
+            continue
+        found = [file for file, _ in _files_of(part, without)]
+        files.update(dict.fromkeys(found))
+        parents += [part.parent] if part.exists() else [file.parent for file in found]
     if not files:
-        raise DataError("There is no input. Give a file, a folder of images or a glob in quotes.")
-    parents = [Path(part) if Path(part).is_dir() else Path(part).parent for part in source]
-    root = Path(os.path.commonpath([parent.absolute() for parent in parents]))
-    return [(file, file.absolute().relative_to(root)) for file in files]
+        raise DataError("The inputs hold no image. Give files, folders of images or a glob in quotes.")
+    root = os.path.commonpath(parents)
+    return [(file, file.relative_to(root)) for file in files]
 
 
-def _files_of(source: str | Path) -> list[tuple[Path, Path]]:
+def _absolute(path: str | Path) -> Path:
+    """Return an absolute path without "..", so that results stay below their folder; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _files_of(source: str | Path, without: Path | None) -> list[tuple[Path, Path]]:
     path = Path(source)
     if path.is_dir():
-        files = [(file, file.relative_to(path)) for file in image_files(path)]
+        found, root = image_files(path), path
     elif path.is_file():
-        files = [(path, Path(path.name))]
+        return [(path, Path(path.name))]
     else:
         matches = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
-        images = [file for file in matches if file.is_file() and is_image_name(file.name)]
-        root = Path(os.path.commonpath([file.parent for file in images])) if images else path
-        files = [(file, file.relative_to(root)) for file in images]
+        found = [file for file in matches if file.is_file() and is_image_name(file.name)]
+        root = Path(os.path.commonpath([file.parent for file in found])) if found else path
+    kept = [file for file in found if without is None or not is_inside(file, without)]
+    files = [(file, file.relative_to(root)) for file in kept or found]
     if not files and path.is_symlink():
-        raise DataError(f"{source} is a link to a file that does not exist, or to itself. Correct the link.")
+        raise DataError(f"{source} is a link to itself, or to a file that does not exist. Correct the link.")
     if not files and not path.exists() and not glob.has_magic(str(source)):
         raise DataError(
             f"{source} does not exist{suggest_path(path)}. Give a file, a folder of images or a glob in quotes."
@@ -343,11 +356,9 @@ def _files_of(source: str | Path) -> list[tuple[Path, Path]]:
     return files
 
 
-def _without_results(files: Sequence[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
-    """Leave out files below ``out``, which an earlier translation wrote, unless all are there."""
-    results = Path(os.path.realpath(out))
-    kept = [(file, name) for file, name in files if not Path(os.path.realpath(file)).is_relative_to(results)]
-    return kept or list(files)
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path is a folder or below it, with links followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def target_paths(files: Sequence[tuple[Path, Path]], out: Path) -> list[Path]:

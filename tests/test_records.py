@@ -1,5 +1,7 @@
 """JSON files become validated records, or one message that names the file and the field."""
 
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,3 +101,15 @@ def test_the_deepest_accepted_nesting() -> None:
     parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, "example")
     with pytest.raises(RecordError):
         parse_json(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "example")
+
+
+def test_a_file_name_that_is_not_utf8_is_read_as_it_was_written():
+    name = os.fsdecode(b"caf\xe9 \xf0\x9f\x98\x80.png")
+    assert parse_json(json.dumps({"name": name, "other": "\U0001f600"}).encode(), "x") == {
+        "name": name,
+        "other": "\U0001f600",
+    }
+    with pytest.raises(RecordError):
+        parse_json(b'{"name": "\\udce9"', "x")
+    with pytest.raises(RecordError):
+        parse_json(b"[" * 10_000 + b'"\\udce9"', "x")

@@ -96,6 +96,7 @@ def build_app(show_global_flags: bool = False) -> App:
         console.errors.verbose = verbose
         handler = logging.StreamHandler()
         handler.setFormatter(console.VisibleFormatter(logging.BASIC_FORMAT))
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
         logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
         for file in import_files or ():
             import_file(file)
@@ -105,13 +106,11 @@ def build_app(show_global_flags: bool = False) -> App:
 
 
 app = build_app()
-_show_library_warning = warnings.showwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     words = sys.argv[1:] if arguments is None else arguments
-    warnings.showwarning = _show_warning
     console.prepare_streams()
     try:
         code = app.meta(words, result_action="return_value", exit_on_error=False, print_error=False)
@@ -127,21 +126,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         code = _fail_with(error, words)
     sys.exit(code or 0)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Print a warning about damaged files in one line; other libraries' warnings as Python does."""
-    if issubclass(category, DamagedCheckpointWarning):
-        console.warn(str(message), "yellow")
-    else:
-        _show_library_warning(message, category, filename, lineno, file, line)
 
 
 def _fail_with(error: Exception, words: Sequence[str]) -> int:
@@ -176,6 +160,11 @@ MEMORY_ADVICE = {
     "reproduce": "Use a smaller --parallel or --image-size.",
 }
 """Options of each command that need less memory."""
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """Print a warning of this package or of a library as one line."""
+    console.warn(f"Warning: {message}")
 
 
 def _explain_out_of_memory(words: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from discogan.directions import LABELS, Direction
 from discogan.files import write_text
-from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, verdict_name
+from discogan.labels import NO_VALUE, VERDICT_METRICS, format_value, left_out_sentence, verdict_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -215,8 +215,9 @@ def print_evaluation(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> No
         say(verdict["reason"])
     else:
         say(f"{state} No verdict, because the training images are missing on this machine.")
-    for note in notes:
-        say(note)
+    for note in (left_out_sentence(scores), *notes):
+        if note:
+            say(note)
     console.print()
     print_scores(scores)
     say(_meaning(scores))
@@ -330,6 +331,7 @@ def progress_bar(description: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=console.quiet) as progress:
+    is_hidden = console.quiet or not errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=is_hidden) as progress:
         progress.add_task(description, total=None)
         yield progress

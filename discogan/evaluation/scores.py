@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,11 @@ def score_run(
     model, config = load_model(run, pick_device(device))
     verdict = _verdict_or_none(Path(run), model, config, [Path(path) for path in against], paired)
     if pairs_a and pairs_b:
-        records_a, records_b = pair_records(Path(pairs_a), Path(pairs_b))
-        stores = open_records(config, "a", records_a), open_records(config, "b", records_b)
+        pairs = pair_records(Path(pairs_a), Path(pairs_b))
+        stores = open_records(config, "a", pairs.a), open_records(config, "b", pairs.b)
+        left_out = pairs.left_out
     else:
+        left_out = {"a": [], "b": []}
         stores = open_domains(config)
     pixels_a, pixels_b = (_scored_images(store, paired) for store in stores)
     scores: Scores = {
@@ -63,6 +66,7 @@ def score_run(
         "paired": paired,
         "images_a": len(pixels_a),
         "images_b": len(pixels_b),
+        "left_out": left_out,
         "values": describe_values(selected),
     }
     for direction in model.directions:
@@ -182,32 +186,66 @@ def _differ(value: Any, reference_value: Any) -> bool:
     return value != reference_value and not {value, reference_value} <= {"auto", "image"}
 
 
-def pair_records(folder_a: Path, folder_b: Path) -> tuple[list[Record], list[Record]]:
-    """Return the true pairs: images with the same name in both folders, without the suffix, in the same order.
+@dataclass(frozen=True)
+class PairedRecords:
+    """The true pairs of two folders, and the images that have no partner."""
 
-    Raises ``DataError`` if there are fewer than two pairs, or if two files of a folder share a name.
+    a: list[Record]
+    b: list[Record]
+    """Record i of B is the partner of record i of A."""
+    left_out: dict[str, list[str]]
+    """Names of the images without a partner, for the domains ``a`` and ``b``."""
+
+
+def pair_records(folder_a: Path, folder_b: Path) -> PairedRecords:
+    """Return the true pairs: images with the same name in both folders, without the suffix, in the order of A.
+
+    Names are equal if they consist of the same characters, whether accents are composed or not. Names that differ only
+    in case are equal if no other name is equal to them in this way. Raises ``DataError`` if there are fewer than two
+    pairs, or if two files of a folder share a name.
     """
-    by_name_a, by_name_b = _by_name(folder_a), _by_name(folder_b)
-    common = [name for name in by_name_a if name in by_name_b]
-    if len(common) < 2:
+    names_a, names_b = _by_name(folder_a), _by_name(folder_b)
+    partners = {name: name for name in names_a if name in names_b}
+    folded_a = _by_folded_name(name for name in names_a if name not in partners)
+    folded_b = _by_folded_name(name for name in names_b if name not in partners)
+    for folded, spellings in folded_a.items():
+        if len(spellings) == len(folded_b.get(folded, ())) == 1:
+            partners[spellings[0]] = folded_b[folded][0]
+    if len(partners) < 2:
         raise DataError(
-            f"{folder_a} and {folder_b} have {len(common)} image names in common. "
+            f"{folder_a} and {folder_b} have {len(partners)} image names in common. "
             "Give a true pair the same name in both folders."
         )
-    return [by_name_a[name] for name in common], [by_name_b[name] for name in common]
+    used = set(partners.values())
+    return PairedRecords(
+        a=[record for name, record in names_a.items() if name in partners],
+        b=[names_b[partners[name]] for name in names_a if name in partners],
+        left_out={
+            "a": [record.name for name, record in names_a.items() if name not in partners],
+            "b": [record.name for name, record in names_b.items() if name not in used],
+        },
+    )
 
 
 def _by_name(folder: Path) -> dict[str, Record]:
-    """Return the images of a folder by their names without suffix."""
+    """Return the images of a folder by their names without suffix, with composed accents."""
     records: dict[str, Record] = {}
     for record in folder_records(folder):
-        name = str(Path(record.name).with_suffix(""))
+        name = unicodedata.normalize("NFC", str(Path(record.name).with_suffix("")))
         if name in records:
             raise DataError(
                 f"{folder} has {records[name].name} and {record.name}. True pairs need one file per name; remove one."
             )
         records[name] = record
     return records
+
+
+def _by_folded_name(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by what is left of them without case."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(unicodedata.normalize("NFC", name.casefold()), []).append(name)
+    return spellings
 
 
 def _scored_images(store: ImageStore, paired: bool) -> Pixels:

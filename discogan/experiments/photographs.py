@@ -104,7 +104,8 @@ class Photographs(Experiment):
             source = self._source(data, "test")
             return SOURCES.build(source, "source").records(), source["name"] == "side_by_side"
         if (data / "test_a").is_dir() and (data / "test_b").is_dir():
-            return pair_records(data / "test_a", data / "test_b"), True
+            pairs = pair_records(data / "test_a", data / "test_b")
+            return (pairs.a, pairs.b), True
         return SOURCES.build(self._source(data, "train"), "source").records(), False
 
 

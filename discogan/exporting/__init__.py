@@ -126,6 +126,7 @@ def export(
             raise ConfigError(f"{run} did not learn {direction}. Its objective trains the other direction only.")
         real = real_images(config, direction, Path(images) if images else None)
         generator = model.generator(direction)
+        check_finite(generator, direction)
         network = Uint8Generator(generator, model.pixel_range).eval() if pixels == "uint8" else generator
         inputs = torch.from_numpy(real)
         if pixels == "float":
@@ -136,12 +137,19 @@ def export(
                 writer.write(network, sample, unchecked, describe(model, config, direction, pixels))
             level = 1.0 if pixels == "uint8" else (model.pixel_range.high - model.pixel_range.low) / 255
             largest = _largest_difference(writer, unchecked, network.to(torch_device), inputs) / level
-            if largest > MAX_DIFFERENCE_LEVELS:
+            if not largest <= MAX_DIFFERENCE_LEVELS:
                 raise RunError(
                     f"The file differs from PyTorch by up to {largest:.1f} of 255 levels. {file} was not written. "
                     "Try --pixels float, or another --format."
                 )
     return Exported(file, largest, len(real))
+
+
+def check_finite(network: nn.Module, direction: Direction) -> None:
+    """Raise ``RunError`` if a weight of the network is NaN or infinite, because all its translations would be black."""
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise RunError(f"The weights {name} of {direction} are NaN or infinite. Use another checkpoint of the run.")
 
 
 def real_images(config: Config, direction: Direction, folder: Path | None) -> Pixels:

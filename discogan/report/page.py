@@ -17,7 +17,7 @@ from discogan.directions import DIRECTIONS, Direction, opposite, source_and_targ
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels, evenly_spaced
-from discogan.labels import image_remarks
+from discogan.labels import image_remarks, left_out_sentence
 from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
@@ -69,6 +69,7 @@ def write_report(run: str | Path, device: str = "cpu") -> Path:
         verdict_metrics=verdict_metric_rows(summary.verdict),
         scores=score_rows(summary.evaluation),
         has_pairs=bool(summary.evaluation and summary.evaluation["paired"]),
+        left_out=left_out_sentence(summary.evaluation or {}),
         settings=setting_rows(summary),
         domains=[_domain(summary, domain, store) for domain, store in zip("ab", stores, strict=True)],
         missing=missing,
