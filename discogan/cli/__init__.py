@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -34,7 +34,7 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.cli.verify import trust, verify
-from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory
+from discogan.errors import DiscoGANError, is_out_of_memory
 from discogan.files import explain_os_error
 from discogan.registry import import_file
 
