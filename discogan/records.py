@@ -25,7 +25,7 @@ MAX_DEPTH = 32
 MAX_COUNT = 2**53
 """Largest count or step: beyond it, JSON readers of other languages lose digits."""
 
-LONE_SURROGATE = re.compile(rb"\\\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+LONE_SURROGATE = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 """How JSON writes a byte of a file name that is not UTF-8."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]

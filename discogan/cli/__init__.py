@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -34,7 +34,7 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.cli.verify import trust, verify
-from discogan.errors import DiscoGANError, is_out_of_memory
+from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory
 from discogan.files import explain_os_error
 from discogan.registry import import_file
 
@@ -74,6 +74,7 @@ def build_app(show_global_flags: bool = False) -> App:
         help="Learn how two folders of unpaired images correspond, translate in both directions, and check the result.",
         help_epilogue=f"Flags of every command:\n{listed}",
         help_format="plaintext",
+        console=console.console,
         # Called only for --version, because reading the version takes time.
         version=lambda: importlib.import_module("discogan.version").__version__,
         # No --empty-LIST and no --no-FLAG; a flag that needs a negative form names it.
@@ -96,7 +97,6 @@ def build_app(show_global_flags: bool = False) -> App:
         console.errors.verbose = verbose
         handler = logging.StreamHandler()
         handler.setFormatter(console.VisibleFormatter(logging.BASIC_FORMAT))
-        warnings.showwarning = _show_warning  # type: ignore[assignment]
         logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
         for file in import_files or ():
             import_file(file)
@@ -116,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app.meta(words, result_action="return_value", exit_on_error=False, print_error=False)
         console.close_output()
     except BrokenPipeError:
+        console.discard_output()
         code = 0  # The reader has what it wanted.
     except CycloptsError as error:
         code = _fail(explain(error, ["--quiet", "--verbose", "--import"]))
@@ -128,6 +129,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 (Python passes it)
+    line: str | None = None,
+) -> None:
+    """Print a warning about damaged files in one line; other libraries' warnings as Python does."""
+    if issubclass(category, DamagedCheckpointWarning):
+        console.warn(str(message), "yellow")
+        return
+    for shown in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
+        console.warn(shown)
+
+
 def _fail_with(error: Exception, words: Sequence[str]) -> int:
     """Explain an error of the system or of a library, and return the exit code; raise it again if it is a bug."""
     if _was_interrupted(error):
@@ -135,6 +152,8 @@ def _fail_with(error: Exception, words: Sequence[str]) -> int:
     if is_out_of_memory(error):
         return _fail(_explain_out_of_memory(words))
     if isinstance(error, OSError):
+        if error.filename == "stdout":
+            console.discard_output()
         return _fail(explain_os_error(error))
     raise error
 
@@ -160,11 +179,6 @@ MEMORY_ADVICE = {
     "reproduce": "Use a smaller --parallel or --image-size.",
 }
 """Options of each command that need less memory."""
-
-
-def _show_warning(message: Warning | str, *_: Any) -> None:
-    """Print a warning of this package or of a library as one line."""
-    console.warn(f"Warning: {message}")
 
 
 def _explain_out_of_memory(words: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class StandardStream:
-    """Standard output or standard error of this moment, which ignores some errors of the system."""
+    """Standard output or standard error of this moment, which ignores some errors of the system and names others."""
 
     def __init__(self, name: Literal["stdout", "stderr"], ignored: tuple[int, ...]) -> None:
         self._name = name
@@ -63,6 +63,7 @@ class StandardStream:
             yield
         except OSError as error:
             if error.errno not in self._ignored:
+                error.filename = self._name
                 raise
 
 
@@ -108,15 +109,15 @@ def prepare_streams() -> None:
 def close_output() -> None:
     """Flush standard output; raise ``OSError``, such as that of a full disk, unless the reader has closed the pipe."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        # Python flushes again when it ends, and would print a traceback.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            error.filename = "standard output"
-            raise
+        console.file.flush()
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send what is left in the buffer of standard output to nowhere; Python would try to write it again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), console.file.fileno())
 
 
 JOINERS = "\u200c\u200d"
@@ -150,8 +151,7 @@ def write_result(file: Path | None, value: Any) -> None:
         return
     text = json.dumps(value, indent=2) + "\n"
     if file == STANDARD_OUTPUT:
-        if sys.stdout is not None:
-            sys.stdout.write(text)
+        console.file.write(text)
         return
     write_text(file, text)
     say(f"Values written to {file}")
