@@ -18,8 +18,10 @@ from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegres
 from discogan.evaluation.scores import pair_records, score_direction
 from discogan.evaluation.selection import select_metrics
 from discogan.images import PIXEL_RANGES
+from discogan.labels import left_out_sentence
 from discogan.metrics import Metric, Value
 from discogan.model import TranslationModel
+from discogan.report import write_report
 from tests.conftest import SMALL, refresh_digests, write_images
 
 KEYS = {"top_1", "top_5", "l1", "ssim"}
@@ -96,9 +98,34 @@ def test_pairs_share_a_name_without_suffix_also_in_subfolders(tmp_path):
     a, b = write_images(tmp_path / "a" / "x", 4, 0), write_images(tmp_path / "b" / "x", 3, 1)
     shutil.move(b / "001.png", b / "001.PNG")
     (a / "000.png").rename(a / "other.png")
-    first, second = pair_records(tmp_path / "a", tmp_path / "b")
-    assert [record.name for record in first] == ["x/001.png", "x/002.png"]
-    assert [record.name for record in second] == ["x/001.PNG", "x/002.png"]
+    pairs = pair_records(tmp_path / "a", tmp_path / "b")
+    assert [record.name for record in pairs.a] == ["x/001.png", "x/002.png"]
+    assert [record.name for record in pairs.b] == ["x/001.PNG", "x/002.png"]
+    assert pairs.left_out == {"a": ["x/003.png", "x/other.png"], "b": ["x/000.png"]}
+
+
+def test_pairs_may_differ_in_composed_accents_and_case(tmp_path):
+    a, b = write_images(tmp_path / "a", 5, 0), write_images(tmp_path / "b", 5, 1)
+    for folder, names in (
+        (a, ("caf\u00e9", "IMG_1", "x", "X", "only")),
+        (b, ("cafe\u0301", "img_1", "x", "xx", "Only2")),
+    ):
+        for number, name in enumerate(names):
+            (folder / f"{number:03d}.png").rename(folder / f"{name}.png")
+    pairs = pair_records(a, b)
+    names = {(first.name, second.name) for first, second in zip(pairs.a, pairs.b, strict=True)}
+    assert names == {("caf\u00e9.png", "cafe\u0301.png"), ("IMG_1.png", "img_1.png"), ("x.png", "x.png")}
+    assert pairs.left_out == {"a": ["X.png", "only.png"], "b": ["Only2.png", "xx.png"]}
+
+
+def test_images_without_a_partner_are_named(small_run, domains, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    scores = evaluate(run, *domains)
+    assert scores["left_out"] == {"a": ["010.png", "011.png", "012.png"], "b": []}
+    sentence = left_out_sentence(scores)
+    assert sentence.endswith("no image of the same name: 3 of A (010.png, 011.png, 012.png).")
+    assert left_out_sentence({"left_out": {"a": [], "b": []}}) == ""
+    assert sentence in write_report(run).read_text("utf-8")
 
 
 def test_two_files_of_a_folder_may_not_share_a_name(tmp_path):

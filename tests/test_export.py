@@ -15,7 +15,7 @@ from discogan import extras
 from discogan.api import train
 from discogan.cli import main
 from discogan.errors import ConfigError, DataError, RunError
-from discogan.exporting import export
+from discogan.exporting import check_finite, export
 from discogan.images import image_files
 from tests.conftest import SMALL
 
@@ -110,10 +110,10 @@ def test_export_is_a_function_after_its_package_was_imported():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_an_export_can_be_compared_on_other_images(small_run, domains, tmp_path):
+def test_an_export_can_be_compared_on_other_images(domains, tmp_path):
     moved = shutil.copytree(domains[0], tmp_path / "a")
     run = tmp_path / "run"
-    api.train(moved, domains[1], out=run, image_size=32, steps=2, settings=SMALL)
+    train(moved, domains[1], out=run, image_size=32, steps=2, settings=SMALL)
     shutil.rmtree(moved)
     with pytest.raises(DataError, match="--images DIR"):
         export(run, "a_to_b", tmp_path / "model.onnx")
@@ -146,3 +146,53 @@ def test_a_missing_extra_is_one_sentence_with_its_command():
     message = r'A thing needs no_such_module\. Install it in a clone of discogan with: pip install "\.\[web\]"'
     with pytest.raises(ConfigError, match=message):
         extras.import_extra("no_such_module", "web", "A thing")
+
+
+def test_weights_that_are_not_finite_are_refused():
+    network = torch.nn.Linear(2, 2)
+    check_finite(network, "a_to_b")
+    with torch.no_grad():
+        network.weight[0, 0] = torch.nan
+    with pytest.raises(RunError, match="weight of a_to_b are NaN"):
+        check_finite(network, "a_to_b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"direction": "up"}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": [0], "config": {}}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": ["a", "b"], "config": {}}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": [0, 1], "config": []}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": [0, 1], "config": {"x": 1}}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": [0, 1], "config": {"data": 3}}',
+        '{"direction": "a_to_b", "pixels": "uint8", "range": [0, 1], "config": {}}',
+        " " * 2_000_000,
+    ],
+    ids=range(13),
+)
+def test_damaged_metadata_of_an_onnx_file_are_one_message(exported, tmp_path, text):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(exported)
+    for entry in model.metadata_props:
+        if entry.key == "discogan":
+            entry.value = text
+    onnx.save(model, tmp_path / "damaged.onnx")
+    with pytest.raises(RunError, match="not a model that discogan export wrote") as raised:
+        discogan.load(tmp_path / "damaged.onnx")
+    assert len(str(raised.value)) < 500
+
+
+def test_a_truncated_onnx_file_is_one_message(exported, tmp_path):
+    content = exported.read_bytes()
+    for size in (0, 10, len(content) // 2, len(content) - 10):
+        (tmp_path / "cut.onnx").write_bytes(content[:size])
+        with pytest.raises(RunError, match="not a model that discogan export wrote"):
+            discogan.load(tmp_path / "cut.onnx")
+    with pytest.raises(RunError, match="There is no file"):
+        discogan.load(tmp_path / "missing.onnx")

@@ -172,3 +172,55 @@ def test_a_round_trip_works_if_only_its_reconstruction_is_trained(domains, tmp_p
     assert (*translator.directions, *translator.round_trip_directions) == ("a_to_b", "a_to_b")
     assert translator.translate(Image.new("RGB", (32, 32)), "a_to_b", round_trip=True).size == (32, 32)
     assert discogan.evaluate(tmp_path / "run")["a_to_b"]["round_trip_l1"] > 0
+
+
+def test_an_unwritable_result_does_not_stop_the_others(translator, tmp_path):
+    folder = write_images(tmp_path / "in", 3, 0)
+    (tmp_path / "out" / "001.png").mkdir(parents=True)
+    results = translator.translate_files(folder, tmp_path / "out", "a_to_b")
+    assert [result.target is None for result in results] == [False, True, False]
+    assert "Give the name of a file, not of a folder" in results[1].problem
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000.png", "001.png", "002.png"]
+
+
+def test_a_file_in_place_of_the_folder_of_results_is_one_error(translator, tmp_path):
+    (tmp_path / "out").write_text("kept")
+    with pytest.raises(OSError, match="out"):
+        translator.translate_files(write_images(tmp_path / "in", 3, 0), tmp_path / "out", "a_to_b")
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_a_shell_may_expand_the_glob(translator, tmp_path):
+    folder = write_images(tmp_path / "in", 2, 0)
+    write_images(folder / "deep", 1, 0)
+    (folder / "empty").mkdir()
+    for _ in range(2):
+        results = translator.translate_files(sorted(folder.iterdir()), folder / "out", "a_to_b")
+        assert [result.target for result in results] == [
+            folder / "out" / name for name in ("000.png", "001.png", "deep/000.png")
+        ]
+    relative = input_files([folder / "deep" / ".." / "000.png", folder / "deep"])
+    assert [name.as_posix() for _, name in relative] == ["000.png", "deep/000.png"]
+
+
+def test_results_inside_the_source_are_not_translated_again(translator, tmp_path):
+    folder = write_images(tmp_path / "in", 2, 0)
+    for _ in range(2):
+        assert len(translator.translate_files(folder, folder / "out", "a_to_b")) == 2
+
+
+def test_a_path_is_not_an_image(translator, tmp_path):
+    for value in ("x.png", tmp_path / "x.png", ["x.png"]):
+        with pytest.raises(DataError, match="use translate_files"):
+            translator.translate(value, "a_to_b")
+    with pytest.raises(DataError, match="got generator"):
+        translator.translate((image for image in ()), "a_to_b")
+
+
+def test_a_link_to_itself_is_explained(translator, tmp_path):
+    (tmp_path / "x.png").symlink_to("x.png")
+    with pytest.raises(DataError, match="link to itself"):
+        translator.translate_files(tmp_path / "x.png", tmp_path / "out", "a_to_b")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match=r"did you mean .*photos"):
+        input_files(tmp_path / "potos")
