@@ -111,6 +111,7 @@ app = build_app()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     words = sys.argv[1:] if arguments is None else arguments
+    warnings.showwarning = _show_warning
     console.prepare_streams()
     try:
         code = app.meta(words, result_action="return_value", exit_on_error=False, print_error=False)
