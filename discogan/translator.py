@@ -27,14 +27,15 @@ from discogan.errors import ConfigError, DataError
 from discogan.files import atomic_path, explain_os_error, suggest_path
 from discogan.images import (
     SUFFIXES,
+    Fit,
     Pixels,
+    Prepared,
     as_image,
-    decode_image,
     fit_image,
     from_pixels,
     image_files,
     is_image_name,
-    to_pixels,
+    prepare_pixels,
     unfit_image,
 )
 from discogan.model import TranslationModel
@@ -50,14 +51,6 @@ class FileResult:
     source: Path
     target: Path | None
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An image at the size of the networks, uint8 (H, W, C), and the (width, height) of the original."""
-
-    pixels: Pixels
-    size: tuple[int, int]
 
 
 class PixelModel(Protocol):
@@ -243,15 +236,17 @@ class Translator:
 
         Raises ``DataError`` if it cannot be decoded, and ``TooLargeError`` if it has too many pixels.
         """
+        return prepare_pixels(image, *self.preparation(direction))
+
+    def preparation(self, direction: Direction) -> tuple[int, int, Fit, str, str, int]:
+        """Return the arguments of ``prepare_pixels`` for inputs of a direction."""
         data = self.config.data
         channels, value_range = (
             (data.channels_a, data.value_range_a)
             if source_domain(direction) == "a"
             else (data.channels_b, data.value_range_b)
         )
-        max_pixels = round(data.max_megapixels * 1e6)
-        upright = decode_image(image, channels, data.background, value_range=value_range, max_pixels=max_pixels)
-        return Prepared(to_pixels(fit_image(upright, data.image_size, data.fit, data.background)), upright.size)
+        return channels, data.image_size, data.fit, data.background, value_range, round(data.max_megapixels * 1e6)
 
     def translate_pixels(self, pixels: Pixels, direction: Direction, round_trip: bool = False) -> Pixels:
         """Translate uint8 (N, H, W, C) at the run's size to uint8 (N, H, W, C'), or compute the round trips."""

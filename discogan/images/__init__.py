@@ -13,8 +13,10 @@ Decoding needs no PyTorch, so worker processes start fast; functions on tensors 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -105,6 +107,38 @@ def fit_image(image: Image.Image, size: int, fit: Fit, background: str = "white"
     return ImageOps.pad(image, (size, size), resample, color=colour)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An image at the size of the networks, uint8 (H, W, C), and the (width, height) of the original."""
+
+    pixels: Pixels
+    size: tuple[int, int]
+
+
+def prepare_pixels(
+    source: Path | bytes | Image.Image,
+    channels: int,
+    size: int,
+    fit: Fit,
+    background: str = "white",
+    value_range: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> Prepared:
+    """Decode a file, its bytes or an image and fit it to networks of ``size`` pixels.
+
+    Raises ``DataError`` and ``TooLargeError`` as ``decode_image``.
+    """
+    upright = decode_image(source, channels, background, value_range=value_range, max_pixels=max_pixels)
+    return Prepared(to_pixels(fit_image(upright, size, fit, background)), upright.size)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Return an image as a PNG file, with low compression, because that is much faster."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
 def unfit_image(image: Image.Image, original: tuple[int, int], fit: Fit) -> Image.Image:
     """Return a square result at the ``original`` (width, height) of its input.
 
@@ -113,14 +147,17 @@ def unfit_image(image: Image.Image, original: tuple[int, int], fit: Fit) -> Imag
     """
     width, height = original
     resample = Image.Resampling.BICUBIC
+    if fit == "crop":
+        side = min(width, height)
+        return image.resize((side, side), resample)
     if fit == "stretch":
         return image.resize((width, height), resample)
-    side = max(width, height) if fit == "pad" else min(width, height)
-    square = image.resize((side, side), resample)
-    if fit == "crop":
-        return square
+    # Only the part without padding is resized. The whole square could be many times larger than the original.
+    side = max(width, height)
     left, top = (side - width) // 2, (side - height) // 2
-    return square.crop((left, top, left + width, top + height))
+    scale = image.width / side
+    box = (left * scale, top * scale, (left + width) * scale, (top + height) * scale)
+    return image.resize((width, height), resample, box)
 
 
 def dilate_dark(image: Image.Image) -> Image.Image:
