@@ -17,8 +17,9 @@ from discogan.checkpoints import load_model
 from discogan.config import require
 from discogan.csv_files import write_csv
 from discogan.data.domains import open_folder
+from discogan.data.store import ImageStore
 from discogan.devices import pick_device
-from discogan.directions import LABELS, Direction, opposite, source_and_target, target_domain
+from discogan.directions import LABELS, Direction, opposite, source_and_target
 from discogan.files import atomic_path
 from discogan.images import Pixels, draw_sheet, evenly_spaced, make_thumbnails, to_unit_rgb
 from discogan.model import TranslationModel
@@ -147,32 +148,71 @@ class Matcher:
             draw_sheet(rows, title, 80, captions).save(temporary)
 
 
+@dataclass(frozen=True)
+class Counterpart:
+    """An image of a folder, by its name and row, and its score, as in ``Match``."""
+
+    name: str
+    row: int
+    score: float
+
+
 class Counterparts:
-    """A folder of a direction's target domain, to be searched by images of its source domain."""
+    """A folder of a direction's target domain, to be searched by images of its source domain.
 
-    def __init__(self, translator: Translator, folder: Path, direction: Direction) -> None:
-        store = open_folder(translator.config, target_domain(direction), folder)
-        self.names, self.pixels = store.names, store.pixels
-        parts = [_thumbnail_vectors(_blocks(store.pixels))]
+    With ``source`` the scores equal those of ``Matcher`` for the two folders. Without, an image's mean distance to its
+    ten nearest in the source folder is unknown, and the query's is used in its place.
+    """
+
+    def __init__(
+        self, translator: Translator, target: ImageStore, direction: Direction, source: ImageStore | None = None
+    ) -> None:
+        self.names, self.pixels = target.names, target.pixels
+        # The points of ``_make_points``, for any number of queries.
+        parts = [_thumbnail_vectors(_blocks(target.pixels))]
+        scales = [_mean_distance(parts[0])]
         if opposite(direction) in translator.model.directions:
-            translations = (translator.translate_pixels(block, opposite(direction)) for block in _blocks(store.pixels))
-            parts.append(_thumbnail_vectors(translations))
-        self._scales = [len(parts) ** 0.5 * _mean_distance(part) for part in parts]
+            parts.append(_translated_vectors(translator, target.pixels, opposite(direction)))
+            real = parts[1] if source is None else _thumbnail_vectors(_blocks(source.pixels))
+            scales.append(_mean_distance(real))
+        self._scales = [len(parts) ** 0.5 * scale for scale in scales]
         self._points = _scale_and_join(parts, self._scales)
+        self._mean_distance: np.ndarray | None = None
+        if source is not None:
+            translated = _translated_vectors(translator, source.pixels, direction)
+            real = _thumbnail_vectors(_blocks(source.pixels))
+            source_points = _scale_and_join([translated, real][: len(parts)], self._scales)
+            self._mean_distance = nearest_points(self._points, source_points, NEIGHBOURS)[0].mean(1)
 
-    def find(self, images: Pixels, translated: Pixels, count: int) -> list[list[tuple[str, float, int]]]:
-        """Return the nearest ``count`` images of the folder for each image: name, distance and row.
+    def find(self, images: Pixels, translated: Pixels, count: int) -> list[list[Counterpart]]:
+        """Return the ``count`` most likely counterparts of each image, best first.
 
-        ``images`` and their translations are uint8 (N, H, W, C). A distance is 0 for two images that are each other's
-        translations, and about 1 for random images.
+        ``images`` and their translations are uint8 (N, H, W, C). The counterparts are among each image's 50 nearest.
         """
         parts = [_thumbnail_vectors([translated]), _thumbnail_vectors([images])]
         points = _scale_and_join(parts[: len(self._scales)], self._scales)
         results = []
-        for distances, rows in zip(*nearest_points(points, self._points, count), strict=True):
-            nearest = zip(distances, rows, strict=True)
-            results.append([(self.names[row], float(distance), int(row)) for distance, row in nearest])
+        for distances, rows in zip(*nearest_points(points, self._points, max(count, CANDIDATES)), strict=True):
+            own_mean = distances[:NEIGHBOURS].mean()
+            means = own_mean if self._mean_distance is None else self._mean_distance[rows]
+            scores = (own_mean + means) / 2 - distances
+            best = np.argsort(-scores, kind="stable")[:count]
+            results.append([Counterpart(self.names[rows[i]], int(rows[i]), float(scores[i])) for i in best])
         return results
+
+
+def open_counterparts(
+    translator: Translator, folder_a: Path | None, folder_b: Path | None
+) -> dict[Direction, Counterparts]:
+    """Return the folder of each direction's target domain, if it is given."""
+    store_a = open_folder(translator.config, "a", folder_a) if folder_a else None
+    store_b = open_folder(translator.config, "b", folder_b) if folder_b else None
+    counterparts = {}
+    for direction in translator.directions:
+        source, target = source_and_target(direction, store_a, store_b)
+        if target is not None:
+            counterparts[direction] = Counterparts(translator, target, direction, source)
+    return counterparts
 
 
 def assign(points_a: Tensor, points_b: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -259,6 +299,11 @@ def _make_points(model: TranslationModel, pixels_a: Pixels, pixels_b: Pixels) ->
 def _thumbnail_vectors(blocks: Iterator[Pixels] | Sequence[Pixels]) -> Tensor:
     """Return the thumbnails of uint8 images (N, H, W, C), given in blocks, as vectors (N, 768)."""
     return torch.cat([make_thumbnails(to_unit_rgb(block)).flatten(1) for block in blocks])
+
+
+def _translated_vectors(translator: Translator, pixels: Pixels, direction: Direction) -> Tensor:
+    """Return the thumbnails of the translations of uint8 images (N, H, W, C) as vectors (N, 768)."""
+    return _thumbnail_vectors(translator.translate_pixels(block, direction) for block in _blocks(pixels))
 
 
 def _scale_and_join(parts: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
