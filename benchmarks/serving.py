@@ -27,7 +27,9 @@ from PIL import Image
 import discogan
 from discogan.images import image_files
 
-HEAD = "POST /v1/translate?direction=a_to_b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
+HEAD = (
+    "POST /v1/translate?direction=a_to_b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
+)
 
 
 def main() -> None:

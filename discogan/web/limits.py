@@ -1,22 +1,23 @@
-"""Limits of a request, and reading an upload within them, in memory only."""
+"""Limits of a request and of all requests together, and reading an upload within them, in memory only."""
 
 from __future__ import annotations
 
-import asyncio
-import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
-from PIL import Image
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from discogan.config import require
-from discogan.web.batching import BusyError
+from discogan.web.decoder import FORMATS
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+REFUSALS = {
+    "no_image": (415, f"The upload is not an image. Send one of {', '.join(FORMATS)}."),
+    "damaged": (415, "The image is damaged and cannot be decoded."),
+    "memory": (413, "The image needs too much memory. Send a smaller one."),
+    "pixels": (413, "The image has more than {max_pixels:,} pixels."),
+    "form": (422, "{detail}"),
+}
+"""Status and message for each outcome of ``discogan.web.decoder`` that is not a result."""
 
 
 @dataclass(frozen=True)
@@ -32,98 +33,44 @@ class Limits:
     max_batch: int = 64
     """Maximum images of a batch."""
     seconds: float = 30.0
-    """Maximum time of an upload, and also of its translation."""
-    max_held: int = 1_000_000_000
-    """Maximum bytes of all uploads in memory; further requests get 503 with Retry-After."""
+    """Maximum time of a request: upload, decoding, translation and encoding together."""
+    decode_seconds: float = 10.0
+    """Maximum time of decoding one image, without waiting."""
+    max_held: int = 250_000_000
+    """Maximum bytes of all uploads and enlarged results in memory; further requests get 503 with Retry-After."""
+    max_connections: int = 2048
+    """Maximum open connections. A further one replaces the oldest that has not sent its request yet."""
+    max_client_connections: int = 1024
+    """Maximum open connections of one address, in the same way."""
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "max_batch"):
+        for name in ("max_bytes", "max_pixels", "max_batch", "max_connections", "max_client_connections"):
             require(name, getattr(self, name), at_least=1)
         require("max_held", self.max_held, at_least=self.max_bytes)
         require("max_waiting", self.max_waiting, at_least=0)
-        require("seconds", self.seconds, at_least=0.001)
+        for name in ("seconds", "decode_seconds"):
+            require(name, getattr(self, name), at_least=0.001)
 
 
-class UploadMemory:
-    """The memory that all uploads share. An upload holds its bytes until it is decoded."""
+async def read_upload(request: Request, max_bytes: int, take: Callable[[int], None]) -> list[bytes]:
+    """Return the body of a request in chunks; raise ``HTTPException`` 413 if it has too many bytes.
 
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes, self.held = max_bytes, 0
-
-    @contextmanager
-    def share(self) -> Iterator[Callable[[int], None]]:
-        """Provide a function that reserves bytes for one upload; all are released at the end.
-
-        The function raises ``BusyError`` if too little memory is free.
-        """
-        reserved = 0
-
-        def take(count: int) -> None:
-            nonlocal reserved
-            if self.held + count > self.max_bytes:
-                raise BusyError(1)
-            reserved += count
-            self.held += count
-
-        try:
-            yield take
-        finally:
-            self.held -= reserved
-
-
-async def read_image(request: Request, limits: Limits, take: Callable[[int], None]) -> Image.Image:
-    """Return the image of a request, from its body or from the field ``image`` of a form; it is not decoded yet.
-
-    ``take`` is called with the number of bytes of each chunk. Raises ``HTTPException`` 408 if the upload is too slow,
-    and 413 if it is too large. Raises 415 if it is not an image, and 422 if the form lacks the field.
+    ``take`` is called with the number of bytes of each chunk.
     """
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limits.max_bytes:
-        raise HTTPException(413, f"The upload has more than {limits.max_bytes:,} bytes.")
-    try:
-        async with asyncio.timeout(limits.seconds):
-            data = await _read_bytes(request, limits.max_bytes, take)
-    except TimeoutError as error:
-        raise HTTPException(408, f"The upload took more than {limits.seconds:g} seconds.") from error
-    return _open_image(data, limits.max_pixels)
-
-
-async def _read_bytes(request: Request, max_bytes: int, take: Callable[[int], None]) -> bytes:
-    chunks = _limit_bytes(request.stream(), max_bytes, take)
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return b"".join([chunk async for chunk in chunks])
-    parser = MultiPartParser(request.headers, chunks, max_files=1, max_fields=8)
-    # Starlette writes larger files to disk. The attribute has another name in earlier versions.
-    parser.spool_max_size = parser.max_file_size = max_bytes + 1  # type: ignore[attr-defined]
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise HTTPException(422, f"The form cannot be read: {error.message}") from error
-    file = form.get("image")
-    if not isinstance(file, UploadFile):
-        raise HTTPException(422, "The form has no file field named image.")
-    return await file.read()
-
-
-async def _limit_bytes(
-    stream: AsyncIterator[bytes], max_bytes: int, take: Callable[[int], None]
-) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks of a body; raise ``HTTPException`` 413 if they have too many bytes."""
-    total = 0
-    async for chunk in stream:
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise HTTPException(413, f"The upload has more than {max_bytes:,} bytes.")
+    chunks, total = [], 0
+    async for chunk in request.stream():
         total += len(chunk)
         if total > max_bytes:
             raise HTTPException(413, f"The upload has more than {max_bytes:,} bytes.")
         take(len(chunk))
-        yield chunk
+        chunks.append(chunk)
+    return chunks
 
 
-def _open_image(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header of an image, without decoding the pixels."""
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:  # Pillow's plugins raise almost anything for a damaged file.
-        raise HTTPException(415, f"The upload is not an image. Send one of {', '.join(FORMATS)}.") from error
-    if image.width * image.height > max_pixels:
-        raise HTTPException(413, f"The image has more than {max_pixels:,} pixels.")
-    return image
+def refuse(outcome: str, detail: str, limits: Limits) -> HTTPException:
+    """Return the response to an upload that cannot be used."""
+    status, message = REFUSALS[outcome]
+    return HTTPException(status, message.format(max_pixels=limits.max_pixels, detail=detail))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("discogan.web")
 
 
 class Meters:
@@ -20,6 +25,9 @@ class Meters:
         self._seconds = Histogram("discogan_request_seconds", "Time to answer", ("path",), registry=self._registry)
         self._queue = Gauge("discogan_waiting_images", "Images in the queue", registry=self._registry)
         sizes = (1, 2, 4, 8, 16, 32, 64, 128)
+        self.stopped_decodings = Counter(
+            "discogan_stopped_decodings", "Decodings stopped at their time limit", registry=self._registry
+        )
         self.batch_size = Histogram(
             "discogan_batch_images", "Images translated together", buckets=sizes, registry=self._registry
         )
@@ -28,9 +36,9 @@ class Meters:
         """Call ``length`` whenever the metrics are read."""
         self._queue.set_function(length)
 
-    def count(self, path: str, status: int, seconds: float) -> None:
-        """Count an answered request. ``path`` is the route's pattern, because requested addresses are unlimited."""
-        self._requests.labels(path, str(status)).inc()
+    def count(self, path: str, status: str, seconds: float) -> None:
+        """Count a request. ``path`` is the route's pattern, because requested addresses are unlimited."""
+        self._requests.labels(path, status).inc()
         self._seconds.labels(path).observe(seconds)
 
     def text(self) -> bytes:
@@ -39,7 +47,11 @@ class Meters:
 
 
 class Metered:
-    """Middleware that counts and times every request, and adds the same headers to every response."""
+    """Middleware that counts and times every request, adds the same headers to every response, and answers errors.
+
+    A client that disconnects while it sends its request is counted with the status ``disconnected``. An unexpected
+    error is logged and answered with 500.
+    """
 
     def __init__(self, app: ASGIApp, meters: Meters, headers: Mapping[str, str]) -> None:
         self.app, self.meters, self.headers = app, meters, headers
@@ -48,17 +60,28 @@ class Metered:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), ""
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = str(message["status"])
                 MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = "disconnected"
+        except Exception:
+            log.exception("A request to %s failed unexpectedly.", _route(scope))
+            if status:  # The response has begun, so the server can only close the connection.
+                raise
+            answer = JSONResponse({"detail": "The server has failed. Its log has the reason."}, 500)
+            await answer(scope, receive, send_with_headers)
         finally:
-            path = getattr(scope.get("route"), "path", "other")
-            self.meters.count(path, status, time.perf_counter() - started)
+            self.meters.count(_route(scope), status or "disconnected", time.perf_counter() - started)
+
+
+def _route(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "other"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from discogan.directions import Direction, source_and_target
 from discogan.errors import ConfigError, DataError
 from discogan.images import Pixels, evenly_spaced
 from discogan.labels import verdict_name
-from discogan.matching import Counterparts
+from discogan.matching import Counterparts, open_counterparts
 from discogan.onnx_model import OnnxModel
 from discogan.run_folder import RunFolder
 from discogan.run_summary import read_verdict
@@ -50,37 +50,69 @@ class Served:
         }
 
 
+Folders = str | Path | Mapping[str, str | Path] | None
+"""A folder of images for the only run, or folders by the names of runs."""
+
+
 def load_served(
     runs: Sequence[str | Path],
-    folder_a: str | Path | None = None,
-    folder_b: str | Path | None = None,
+    folder_a: Folders = None,
+    folder_b: Folders = None,
     device: str = "auto",
     examples: bool = True,
 ) -> dict[str, Served]:
     """Load runs and exported ONNX files by name.
 
-    ``folder_a`` and ``folder_b`` are searched for counterparts. With ``examples`` False no training images are served.
-    Raises ``ConfigError`` if no run is given or two have the same name, and ``RunError``.
+    ``folder_a`` and ``folder_b`` are searched for counterparts. The two domains of a run are its own, so several runs
+    need folders by name. With ``examples`` False no training images are served. Raises ``ConfigError`` if no run is
+    given, two have the same name or a folder belongs to none, and ``RunError``.
     """
     if not runs:
         raise ConfigError("Give a run to serve: discogan serve RUN.")
-    served: dict[str, Served] = {}
+    paths: dict[str, Path] = {}
     for run in runs:
+        # A name comes from the resolved path: the current folder "." has none.
         path = Path(run).resolve()
         name = path.stem if path.suffix == ".onnx" else path.name
-        if name in served:
+        if name in paths:
             raise ConfigError(f"Two of the runs are named {name}. Rename one of them.")
-        translator = Translator.load(run, device)
-        verdict = read_verdict(RunFolder(Path(run)))
+        paths[name] = Path(run)
+    folders_a = _folders_by_name(folder_a, list(paths), "a")
+    folders_b = _folders_by_name(folder_b, list(paths), "b")
+    served: dict[str, Served] = {}
+    for name, path in paths.items():
+        translator = Translator.load(path, device)
+        verdict = read_verdict(RunFolder(path))
+        searched = [name in folders_a, name in folders_b]
+        if any(searched) and isinstance(translator.model, OnnxModel):
+            raise ConfigError(f"{name} is an exported file, which cannot search a folder. Serve the run itself.")
         served[name] = Served(
             name,
             translator,
             translator.directions,
             verdict_name(verdict) if verdict else None,
             _choose_examples(translator) if examples else {},
-            _open_counterparts(translator, folder_a, folder_b),
+            open_counterparts(translator, folders_a.get(name), folders_b.get(name)) if any(searched) else {},
         )
     return served
+
+
+def _folders_by_name(folders: Folders, names: Sequence[str], domain: str) -> dict[str, Path]:
+    """Return the folders of images of a domain by the names of their runs."""
+    flag = f"--match-{domain}"
+    if folders is None:
+        return {}
+    if isinstance(folders, Mapping):
+        for name in folders:
+            if name not in names:
+                raise ConfigError(f"{flag} names {name!r}, which is not served. Choose one of: {', '.join(names)}.")
+        return {name: Path(folder) for name, folder in folders.items()}
+    if len(names) > 1:
+        raise ConfigError(
+            f"{flag} {folders} does not say whose images these are. Give {flag} NAME=DIR. "
+            f"The names are: {', '.join(names)}."
+        )
+    return {names[0]: Path(folders)}
 
 
 def _choose_examples(translator: Translator) -> dict[Direction, Pixels]:
@@ -94,15 +126,3 @@ def _choose_examples(translator: Translator) -> dict[Direction, Pixels]:
         source, _ = source_and_target(direction, store_a, store_b)
         examples[direction] = source.pixels[evenly_spaced(len(source), EXAMPLE_IMAGES)]
     return examples
-
-
-def _open_counterparts(
-    translator: Translator, folder_a: str | Path | None, folder_b: str | Path | None
-) -> dict[Direction, Counterparts]:
-    """Return the folder of each direction's target domain, if it is given; an exported file has none."""
-    counterparts = {}
-    for direction in translator.directions:
-        _, target = source_and_target(direction, folder_a, folder_b)
-        if target is not None and not isinstance(translator.model, OnnxModel):
-            counterparts[direction] = Counterparts(translator, Path(target), direction)
-    return counterparts

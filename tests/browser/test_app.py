@@ -34,7 +34,8 @@ def address(small_run, best, domains, tmp_path_factory):
     """A server of two runs and an exported model on a free port."""
     exported = tmp_path_factory.mktemp("exported") / "oneway.onnx"
     export(small_run, "a_to_b", exported, images=domains[0])
-    app = create_app(load_served([small_run, best, exported], *domains))
+    folders = {"small": domains[0], "best": domains[0]}, {"small": domains[1], "best": domains[1]}
+    app = create_app(load_served([small_run, best, exported], *folders))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -77,7 +78,7 @@ def test_a_file_is_picked_translated_and_matched(page, domains, screenshots):
     page.find_element("id", "file").send_keys(str(domains[0] / "003.png"))
     assert len(set(result(page))) == 3
     wait(lambda: len(page.find_elements("css selector", "#counterparts .tile")) == 5)
-    assert re.fullmatch(r"\d\.\d\d · .+\.png", page.find_element("css selector", "#counterparts figcaption").text)
+    assert re.fullmatch(r"-?\d\.\d\d · .+\.png", page.find_element("css selector", "#counterparts figcaption").text)
     assert page.find_element("id", "save").get_attribute("href").startswith("blob:")
     page.save_screenshot(str(screenshots / "app-desktop.png"))
     show(page, 390, dark=True)

@@ -15,6 +15,11 @@ from discogan.web import Limits, create_app, load_served
 LIMITS = Limits(max_bytes=200_000, max_pixels=100_000, max_waiting=16, max_batch=8, seconds=5)
 
 
+def connect(app) -> TestClient:
+    """Return a client that calls the server by a name that it answers to."""
+    return TestClient(app, base_url="http://localhost")
+
+
 @pytest.fixture(scope="session")
 def served(small_run, domains):
     return load_served([small_run], *domains)
@@ -22,7 +27,7 @@ def served(small_run, domains):
 
 @pytest.fixture(scope="session")
 def client(served):
-    with TestClient(create_app(served, LIMITS)) as client:
+    with connect(create_app(served, LIMITS)) as client:
         yield client
 
 

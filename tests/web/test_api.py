@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
 
 import discogan
@@ -18,7 +17,7 @@ from discogan.errors import ConfigError
 from discogan.exporting import export
 from discogan.web import Limits, create_app, load_served
 from tests.conftest import SMALL
-from tests.web.conftest import LIMITS, opened, png
+from tests.web.conftest import LIMITS, connect, opened, png
 
 TRANSLATE = "/v1/translate?direction=a_to_b"
 UNNAMED = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--"
@@ -97,7 +96,7 @@ def test_an_upload_is_not_written_to_disk(served, monkeypatch):
     big = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
     body = io.BytesIO()
     Image.fromarray(big).save(body, "BMP")
-    with TestClient(create_app(served, Limits())) as client:
+    with connect(create_app(served, Limits())) as client:
         client.get("/healthz")
         real = builtins.open
 
@@ -115,7 +114,7 @@ def test_an_upload_is_not_written_to_disk(served, monkeypatch):
 
 
 def test_a_full_queue_answers_503_with_retry_after(served):
-    with TestClient(create_app(served, Limits(max_waiting=0))) as client:
+    with connect(create_app(served, Limits(max_waiting=0))) as client:
         answer = client.post(TRANSLATE, content=png())
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
@@ -124,11 +123,11 @@ def test_a_full_queue_answers_503_with_retry_after(served):
 
 def test_uploads_share_and_release_limited_memory(served):
     app = create_app(served, Limits(max_bytes=2000, max_held=2000))
-    with TestClient(app) as client:
+    with connect(app) as client:
         assert client.post(TRANSLATE, content=bytes(1500)).status_code == 415
         for _ in range(12):
             assert client.post(TRANSLATE, files={"image": ("a.png", png())}).status_code == 200
-        memory = app.state.service._upload_memory
+        memory = app.state.service.upload_memory
         with memory.share() as take:
             take(1990)
             busy = client.post(TRANSLATE, content=png())
@@ -140,7 +139,7 @@ def test_uploads_share_and_release_limited_memory(served):
 def test_a_translation_that_takes_too_long_answers_504(served):
     app = create_app(served, Limits(seconds=0.2))
     app.state.service.batcher._translate = lambda _, pixels: time.sleep(1) or pixels
-    with TestClient(app) as client:
+    with connect(app) as client:
         assert client.post(TRANSLATE, content=png()).status_code == 504
 
 
@@ -150,12 +149,12 @@ def test_counterparts_come_from_the_folder(client, domains, files):
     names = {path.name for path in domains[1].iterdir()}
     assert len(matches) == 3
     assert {match["name"] for match in matches} <= names
-    assert [match["distance"] for match in matches] == sorted(match["distance"] for match in matches)
+    assert [match["score"] for match in matches] == sorted((match["score"] for match in matches), reverse=True)
     assert same(opened(client.get(matches[0]["image"])), Image.open(domains[1] / matches[0]["name"]))
 
 
 def test_without_a_folder_there_are_no_counterparts(small_run):
-    with TestClient(create_app(load_served([small_run]), LIMITS)) as client:
+    with connect(create_app(load_served([small_run]), LIMITS)) as client:
         answer = client.post("/v1/match?direction=a_to_b", content=png())
         assert answer.status_code == 404
         assert "--match-b DIR" in answer.json()["detail"]
@@ -181,7 +180,7 @@ def test_models_examples_health_and_metrics(client):
 def test_the_page_is_served_with_its_policy(client):
     answer = client.get("/")
     assert "Drop an image here" in answer.text
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -238,7 +237,7 @@ def test_runs_of_one_direction_and_exported_files_are_served(domains, small_run,
     train(*domains, out=tmp_path / "plain", preset="gan", image_size=32, steps=1, settings=SMALL)
     export(small_run, "b_to_a", tmp_path / "b_to_a.onnx")
     served = load_served([tmp_path / "plain", tmp_path / "b_to_a.onnx"])
-    with TestClient(create_app(served, LIMITS)) as client:
+    with connect(create_app(served, LIMITS)) as client:
         assert [model["directions"] for model in client.get("/v1/models").json()] == [["a_to_b"], ["b_to_a"]]
         assert [model["round_trips"] for model in client.get("/v1/models").json()] == [False, False]
         assert client.post("/v1/translate?direction=b_to_a", content=png()).status_code == 404
