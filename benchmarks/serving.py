@@ -74,11 +74,11 @@ def measure(run: Path, images: Path, requests: int, repeats: int = 1) -> dict[st
 class Server:
     """Run ``discogan serve`` on a free port within a ``with`` block."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, *flags: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.command = [sys.executable, "-m", "discogan", "serve", str(run), "--port", str(self.port)]
+        self.command = [sys.executable, "-m", "discogan", "serve", str(run), "--port", str(self.port), *flags]
 
     def __enter__(self) -> int:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
