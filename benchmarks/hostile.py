@@ -64,7 +64,7 @@ class Attack:
     """Sent again and again afterwards."""
     drip_seconds: float = 0.5
     multiple: int = 1
-    """Connections in place of one."""
+    """Connections instead of one."""
     reads: bool = True
     """Whether the client reads its response."""
 

@@ -19,6 +19,8 @@ from discogan.web.decoder import FRAME, pack
 
 MAX_PROCESSES = 8
 """Each process needs about 50 MB, and one for each core is enough."""
+ABANDONED_SECONDS = 0.5
+"""Time between two checks whether the client of a slow task has gone."""
 MAX_REPLY_META_BYTES = 10_000
 PIPE_BYTES = 1_000_000
 """Bytes of a reply that are read at a time."""
@@ -105,7 +107,7 @@ class Decoders:
     ) -> tuple[dict[str, Any], bytes]:
         """Return the reply to a task: its JSON object and its bytes.
 
-        ``is_abandoned`` is called after a wait, and tells whether the client has gone. Raises ``ClientDisconnect``
+        ``is_abandoned`` is called after each wait, and tells whether the client has gone. Raises ``ClientDisconnect``
         then, ``BusyError`` if ``max_waiting`` tasks wait, and ``StoppedError`` after ``seconds``. The outcome of a
         process that crashes is ``damaged``.
         """
@@ -121,18 +123,26 @@ class Decoders:
             if has_waited and await is_abandoned():
                 raise ClientDisconnect
             process = self._idle.pop() if self._idle else await _start()
-            return await self._ask(process, dict(task, seconds=self.seconds + 1), content)
+            return await self._ask(process, dict(task, seconds=self.seconds + 1), content, is_abandoned)
         finally:
             self._free.release()
 
     async def _ask(
-        self, process: Process, task: Mapping[str, Any], content: Sequence[bytes]
+        self,
+        process: Process,
+        task: Mapping[str, Any],
+        content: Sequence[bytes],
+        is_abandoned: Callable[[], Awaitable[bool]],
     ) -> tuple[dict[str, Any], bytes]:
         """Send a task to a process and return its reply; kill the process unless it can be used again."""
         is_reusable = False
+        exchange = asyncio.create_task(_exchange(process, task, content))
         try:
             async with asyncio.timeout(self.seconds):
-                meta, result = await _exchange(process, task, content)
+                while not (await asyncio.wait({exchange}, timeout=ABANDONED_SECONDS))[0]:
+                    if await is_abandoned():
+                        raise ClientDisconnect
+            meta, result = exchange.result()
             is_reusable = not meta["retire"]
             return meta, result
         except TimeoutError as error:
@@ -141,10 +151,11 @@ class Decoders:
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             log.warning("A decoding process ended unexpectedly (%s). A new one is started.", type(error).__name__)
             return {"outcome": "damaged", "detail": ""}, b""
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientDisconnect):
             self._count_kill()
             raise
         finally:
+            exchange.cancel()
             if is_reusable:
                 self._idle.append(process)
             else:

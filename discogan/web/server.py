@@ -34,6 +34,15 @@ SPARE_FILES = 256
 """Open files that the server needs besides its connections."""
 
 
+class EscapingFormatter(logging.Formatter):
+    """Shows control characters as escapes, because an error can quote text from a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line or lines of a record."""
+        text = super().format(record)
+        return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+
+
 class Connections:
     """All open connections, the oldest first."""
 
@@ -139,7 +148,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread_head_bytes = 0
         if not self._is_refused and self.cycle is not None:
             super().on_message_complete()
-            # Otherwise nobody would notice that the client closes the connection while it waits for its response.
+            # Otherwise the server would not notice that the client closes the connection while it waits for its response.
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
@@ -205,6 +214,8 @@ def run_server(app: ASGIApp, host: str, port: int, limits: Limits, root_path: st
 
     ``root_path`` is the prefix of its addresses behind a proxy that removes the prefix, such as /discogan.
     """
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(EscapingFormatter("%(levelname)s: %(message)s"))
     uvicorn.Server(configure(app, host, port, limits, root_path)).run()
 
 

@@ -16,7 +16,9 @@ import uvicorn
 from selenium.webdriver import ActionChains, Keys
 
 from discogan.exporting import export
-from discogan.web import create_app, load_served
+from discogan.web import Access, create_app, load_served
+
+TOKEN = "token-of-the-browser-test"
 
 DROP = """
 const [target, data, name] = arguments;
@@ -36,6 +38,11 @@ def address(small_run, best, domains, tmp_path_factory):
     export(small_run, "a_to_b", exported, images=domains[0])
     folders = {"small": domains[0], "best": domains[0]}, {"small": domains[1], "best": domains[1]}
     app = create_app(load_served([small_run, best, exported], *folders))
+    yield from serve(app)
+
+
+def serve(app):
+    """Run an application in a thread on a free port."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -50,6 +57,13 @@ def address(small_run, best, domains, tmp_path_factory):
 def best(small_run):
     """The best checkpoint of the run, served under another name."""
     return small_run / "best"
+
+
+@pytest.fixture(scope="module")
+def guarded_address(small_run):
+    """A server that needs a token."""
+    app = create_app(load_served([small_run]), access=Access(token=TOKEN))
+    yield from serve(app)
 
 
 @pytest.fixture
@@ -132,3 +146,24 @@ def test_every_control_can_be_reached_by_keyboard(page):
         active = page.switch_to.active_element
         reached.add(active.get_attribute("id") or active.get_attribute("data-direction") or active.tag_name)
     assert {"model", "a_to_b", "b_to_a", "file", "button"} <= reached
+
+
+def test_the_page_asks_for_the_token(browser, guarded_address):
+    browser.get(guarded_address)
+    wait(lambda: browser.find_element("id", "login").is_displayed())
+    for given in ("a-wrong-token-of-some-length", TOKEN):
+        browser.find_element("id", "token").clear()
+        browser.find_element("id", "token").send_keys(given, Keys.ENTER)
+        if given != TOKEN:
+            wait(lambda: "wrong" in browser.find_element("id", "refusal").text)
+    wait(lambda: len(browser.find_elements("css selector", "#gallery .tile")) == 8)
+    assert TOKEN not in browser.current_url
+    browser.execute_script("sessionStorage.clear()")
+    browser.get_log("browser")  # The log contains the refused requests, as expected.
+
+
+def test_the_page_takes_the_token_from_the_fragment(browser, guarded_address):
+    browser.get(f"{guarded_address}/#token={TOKEN}")
+    wait(lambda: len(browser.find_elements("css selector", "#gallery .tile")) == 8)
+    assert browser.current_url == f"{guarded_address}/"
+    browser.execute_script("sessionStorage.clear()")

@@ -1,6 +1,7 @@
 """Connections: limits on time, size and number, on a real socket."""
 
 import io
+import logging
 import socket
 import time
 from dataclasses import replace
@@ -19,7 +20,7 @@ LIMITS = Limits(seconds=1.5, max_connections=8, max_client_connections=6)
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_times():
-    """Wait half a second in place of ten."""
+    """Wait half a second instead of ten."""
     patch = pytest.MonkeyPatch()
     patch.setattr(server, "HEAD_SECONDS", 0.5)
     patch.setattr(server, "CLOSE_SECONDS", 0.2)
@@ -208,6 +209,11 @@ def test_a_request_for_a_websocket_is_an_ordinary_one(port, caplog):
     with connect(port, PING[:-2] + upgrade) as connection:
         assert status(answer(connection)) == 200
     assert caplog.records == []
+
+
+def test_control_characters_in_the_log_are_escaped():
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "a\x1b[31m\u202eb\nc", None, None)
+    assert server.EscapingFormatter().format(record) == "a\\x1b[31m\\u202eb\nc"
 
 
 def test_an_unfinished_request_does_not_delay_the_end(served):

@@ -104,6 +104,7 @@ def test_a_process_that_crashes_is_replaced():
 
 def test_a_client_that_has_gone_does_not_keep_a_process_busy():
     async def work(pool):
+        await asyncio.gather(*(pool.run(TASK, [png()], stay) for _ in range(2)))
         tasks = [asyncio.create_task(pool.run(TASK, [png()], leave)) for _ in range(4)]
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -239,3 +240,13 @@ def test_the_token_does_not_reach_the_processes(monkeypatch):
 
 def test_there_are_at_least_two_processes():
     assert 2 <= process_count() <= 8
+
+
+def test_a_client_that_goes_while_its_file_is_decoded_frees_the_process():
+    async def work(pool):
+        started = time.monotonic()
+        with pytest.raises(ClientDisconnect):
+            await pool.run(TASK, [hostile.empty_chunks()], leave)
+        return time.monotonic() - started
+
+    assert run(work) < 4
