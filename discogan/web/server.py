@@ -148,7 +148,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unread_head_bytes = 0
         if not self._is_refused and self.cycle is not None:
             super().on_message_complete()
-            # Otherwise the server would not notice that the client closes the connection while it waits for its response.
+            # Otherwise the server would not notice that a client that waits for its response closes the connection.
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
