@@ -1,6 +1,9 @@
+import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from PIL import Image
 from discogan.data import folder_records
 from discogan.data import store as store_module
 from discogan.data.store import Decoding, cache_folder, open_store
-from discogan.errors import ConfigError, DataError
+from discogan.errors import CacheError, ConfigError, DataError
 from discogan.images import decode_image, fit_image, to_pixels
 from tests.conftest import write_images
 
@@ -181,3 +184,174 @@ def test_a_damaged_listing_removes_nothing_and_is_written_again(tmp_path, conten
     assert again.key == first.key
     assert np.array_equal(again.pixels, first.pixels)
     assert listing.read_bytes() == whole
+
+
+def open_small(folder, cache, **options):
+    return open_store(folder_records(folder), SMALL, cache=cache, workers=1, **options)
+
+
+def damage_zero_pixels(store):
+    with (store / "pixels.npy").open("r+b") as file:
+        file.seek(500)
+        file.write(bytes(64))
+
+
+def damage_truncate(store):
+    os.truncate(store / "pixels.npy", 1000)
+
+
+def damage_empty(store):
+    (store / "pixels.npy").write_bytes(b"")
+
+
+def damage_remove_pixels(store):
+    (store / "pixels.npy").unlink()
+
+
+def damage_pickle(store):
+    np.save(store / "pixels.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+def damage_other_type(store):
+    np.save(store / "pixels.npy", np.zeros((3, 32, 32, 3), np.int8))
+
+
+def damage_names(store):
+    index = json.loads((store / "index.json").read_text())
+    (store / "index.json").write_text(json.dumps({**index, "names": index["names"][:2]}))
+
+
+def damage_index(store):
+    (store / "index.json").write_text("{}")
+
+
+def damage_nested_index(store):
+    (store / "index.json").write_text("[" * 100_000)
+
+
+def damage_key(store):
+    index = json.loads((store / "index.json").read_text())
+    (store / "index.json").write_text(json.dumps({**index, "key": "0" * 32}))
+
+
+DAMAGES = [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_store_is_built_again_and_that_is_said(tmp_path, damage):
+    images, cache = write_images(tmp_path / "images", 3, 1), tmp_path / "cache"
+    first = open_small(images, cache)
+    pixels = np.array(first.pixels)
+    damage(cache / "stores" / first.key)
+    again = open_small(images, cache)
+    assert np.array_equal(again.pixels, pixels)
+    assert (again.names, again.key) == (first.names, first.key)
+    assert "decoded again" in again.notes[0]
+    assert open_small(images, cache).notes == ()
+
+
+def test_the_same_size_and_time_with_other_content_is_noticed(tmp_path):
+    images, cache = write_images(tmp_path / "images", 3, 1), tmp_path / "cache"
+    file = images / "001.bmp"
+    Image.new("RGB", (32, 32), "red").save(file)
+    first = open_small(images, cache)
+    before = file.stat()
+    Image.new("RGB", (32, 32), "blue").save(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    again = open_small(images, cache)
+    assert again.key != first.key
+    assert again.pixels[again.names.index("001.bmp")][0, 0].tolist() == [0, 0, 255]
+
+
+def test_a_file_that_changes_while_a_store_is_built_does_not_poison_the_cache(tmp_path, monkeypatch):
+    images, cache = write_images(tmp_path / "images", 3, 1), tmp_path / "cache"
+    original, other = (images / "001.png").read_bytes(), (images / "002.png").read_bytes()
+    hash_contents = store_module._hash_contents
+
+    def change_after_hashing(*arguments):
+        digests = hash_contents(*arguments)
+        (images / "001.png").write_bytes(other)
+        return digests
+
+    monkeypatch.setattr(store_module, "_hash_contents", change_after_hashing)
+    changed = open_small(images, cache)
+    assert (changed.pixels[1] == changed.pixels[2]).all()
+    monkeypatch.undo()
+    (images / "001.png").write_bytes(original)
+    restored = open_small(images, cache)
+    assert restored.key != changed.key
+    assert not (restored.pixels[1] == restored.pixels[2]).all()
+
+
+def test_a_file_that_vanishes_while_a_store_is_built_is_named(tmp_path, monkeypatch):
+    images, cache = write_images(tmp_path / "images", 40, 1), tmp_path / "cache"
+    content = (images / "001.png").read_bytes()
+    hash_contents = store_module._hash_contents
+
+    def remove_after_hashing(*arguments):
+        digests = hash_contents(*arguments)
+        (images / "001.png").unlink()
+        return digests
+
+    monkeypatch.setattr(store_module, "_hash_contents", remove_after_hashing)
+    assert "001.png does not exist" in open_small(images, cache).skipped[0]
+    monkeypatch.undo()
+    (images / "001.png").write_bytes(content)
+    assert len(open_small(images, cache)) == 40
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_cache_that_cannot_be_written_is_one_message(tmp_path, monkeypatch, number):
+    images = write_images(tmp_path / "images", 3, 1)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(store_module, "_decode_chunk", refuse)
+    with pytest.raises(CacheError, match="DISCOGAN_CACHE") as caught:
+        open_small(images, tmp_path / "cache")
+    assert ("Free some disk space" in str(caught.value)) == (number == errno.ENOSPC)
+    assert list((tmp_path / "cache" / "stores").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits the size of files with POSIX functions")
+def test_a_full_disk_is_an_error_not_a_crash(tmp_path):
+    """A limit on the size of files makes writes fail as a full disk does."""
+    images = write_images(tmp_path / "images", 40, 1)
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from discogan.data import folder_records;"
+        "from discogan.data.store import Decoding, open_store;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
+        f"open_store(folder_records(Path({str(images)!r})), Decoding(64, 3), cache=Path({str(tmp_path / 'c')!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "CacheError" in done.stderr.splitlines()[-1]
+
+
+def test_an_image_that_needs_too_much_memory_is_not_cached_as_broken(tmp_path, monkeypatch):
+    images = write_images(tmp_path / "images", 40, 1)
+
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("discogan.images.decoding._decode", refuse)
+    with pytest.raises(DataError, match="more memory than is free"):
+        open_small(images, tmp_path / "cache")
+    monkeypatch.undo()
+    assert open_small(images, tmp_path / "cache").skipped == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are not bytes on Windows")
+def test_names_that_are_not_utf8_are_stored(tmp_path):
+    images = write_images(tmp_path / "images", 2, 1)
+    (images / "001.png").rename(images / os.fsdecode(b"\xff.png"))
+    for _ in range(2):
+        assert open_small(images, tmp_path / "cache").names == ["000.png", "\\xff.png"]
+
+
+def test_runs_of_version_0_1_keep_the_keys_of_their_stores():
+    old = Decoding(64, 3, value_range="image")
+    assert old.key_fields() == [1, {"image_size": 64, "channels": 3, "fit": "crop", "background": "white"}]
