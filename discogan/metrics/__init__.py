@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from discogan.errors import ConfigError
@@ -100,3 +101,12 @@ def describe_values(metrics: Mapping[str, Metric | type[Metric]]) -> list[dict[s
             flags = {"has_baselines": metric.has_baselines, "on_demand": metric.on_demand}
             rows.append({"metric": name, **asdict(value), **flags})
     return rows
+
+
+def pairwise_distances(rows: Tensor, references: Tensor) -> Tensor:
+    """Return the Euclidean distances (N, M) of all pairs of rows (N, D) and ``references`` (M, D), in float64.
+
+    Equal rows have distance exactly 0, and equal references are equally far. The faster computation by a matrix product
+    rounds, so it would break ties at random.
+    """
+    return torch.cdist(rows.double(), references.double(), compute_mode="donot_use_mm_for_euclid_dist")

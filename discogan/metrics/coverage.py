@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from discogan.images import make_thumbnails
-from discogan.metrics import Metric, Value
+from discogan.metrics import Metric, Value, pairwise_distances
 from discogan.registry import METRICS
 
 NEIGHBOURS = 5
@@ -41,7 +40,7 @@ def manifold_scores(translated: Tensor, references: Tensor, neighbours: int = NE
     fall if translations leave out parts of it.
     """
     neighbours = min(neighbours, len(translated) - 1, len(references) - 1)
-    distances = torch.cdist(translated.double(), references.double())
+    distances = pairwise_distances(translated, references)
     reference_radii = _radii(references, neighbours)
     translated_radii = _radii(translated, neighbours)
     inside_reference_balls = distances <= reference_radii[None]
@@ -57,5 +56,4 @@ def manifold_scores(translated: Tensor, references: Tensor, neighbours: int = NE
 
 def _radii(features: Tensor, neighbours: int) -> Tensor:
     """Distance of each row to its k-th nearest other row."""
-    distances = torch.cdist(features.double(), features.double())
-    return distances.kthvalue(neighbours + 1, dim=1).values
+    return pairwise_distances(features, features).kthvalue(neighbours + 1, dim=1).values

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from discogan.images import make_thumbnails
-from discogan.metrics import Metric, Value
+from discogan.metrics import Metric, Value, pairwise_distances
 from discogan.registry import METRICS
 
 
@@ -40,7 +39,7 @@ def retrieval(translated: Tensor, partners: Tensor) -> dict[str, float]:
     above chance.
     """
     points, partner_points = make_thumbnails(translated).flatten(1), make_thumbnails(partners).flatten(1)
-    distances = torch.cdist(points.double(), partner_points.double())
+    distances = pairwise_distances(points, partner_points)
     partner_distances = distances.diagonal().unsqueeze(1)
     rank = (distances <= partner_distances).sum(1) - 1
     return {"top_1": (rank < 1).double().mean().item(), "top_5": (rank < 5).double().mean().item()}

@@ -20,7 +20,7 @@ from discogan.objectives.official import Official
 from discogan.objectives.recon_gan import ReconGAN
 from discogan.training.learner import Learner
 
-SHAPE = (2, 2, 2)
+SHAPE = (2, 1, 4)
 """Channels, height and width of the images."""
 BATCH = 5
 
