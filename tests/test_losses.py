@@ -87,3 +87,35 @@ def test_distances_by_hand():
 def test_an_unknown_distance_lists_the_known():
     with pytest.raises(ConfigError, match="cosine, hinge, huber, l1, l2"):
         losses.reconstruction(REAL, FAKE, "l3")
+
+
+def test_least_squares_labels_are_one_for_real_and_zero_for_fake():
+    real, fake = tensor([[3.0], [-1.0]]), tensor([[2.0], [4.0]])
+    assert losses.least_squares_generator(fake).item() == (1**2 + 3**2) / 2
+    assert losses.least_squares_discriminator(real, fake).item() == ((2**2 + 2**2) / 2 + (2**2 + 4**2) / 2) / 2
+
+
+def test_the_mean_is_over_the_batch_not_over_features():
+    real, fake = [tensor([[1.0, 2.0, 6.0], [3.0, 2.0, 0.0]])], [torch.zeros(2, 3)]
+    assert losses.feature_matching(real, fake).item() == pytest.approx((2**2 + 2**2 + 3**2) / 3)
+
+
+def test_features_of_different_networks_are_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        losses.feature_matching([torch.zeros(2, 3)] * 2, [torch.zeros(2, 3)])
+
+
+def test_the_distance_is_l2_by_default():
+    a, b = tensor([[3.0, 4.0]]), tensor([[3.0, 0.0]])
+    assert losses.reconstruction(a, b).item() == 8
+
+
+def test_the_cosine_distance_of_opposite_images_is_two():
+    image = torch.rand(2, 3, 4, 4) + 0.1
+    assert losses.reconstruction(image, -image, "cosine").item() == pytest.approx(2)
+
+
+def test_half_precision_becomes_float32_and_float64_stays():
+    kinds = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.float64: torch.float64}
+    for given, expected in kinds.items():
+        assert losses.at_least_float32(torch.zeros(1, dtype=given)).dtype == expected

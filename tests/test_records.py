@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discogan import records
 from discogan.errors import RecordError
-from discogan.records import MAX_DEPTH, Count, Sha256, convert_record, parse_json, read_record
+from discogan.records import (
+    MAX_DEPTH,
+    Count,
+    Seconds,
+    Sha256,
+    Share,
+    convert_record,
+    parse_json,
+    read_record,
+)
 
 
 @dataclass(frozen=True)
@@ -113,3 +123,46 @@ def test_a_file_name_that_is_not_utf8_is_read_as_it_was_written():
         parse_json(b'{"name": "\\udce9"', "x")
     with pytest.raises(RecordError):
         parse_json(b"[" * 10_000 + b'"\\udce9"', "x")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    count: Count = 0
+    seconds: Seconds = 0.0
+    share: Share = 0.0
+
+
+@pytest.mark.parametrize(
+    ("field", "allowed", "refused"),
+    [
+        ("count", [0, 1, 2**53], [-1, 2**53 + 1]),
+        ("seconds", [0, 0.5, 1e15], [-0.5, 1.1e15]),
+        ("share", [0, 0.5, 1], [-0.5, 1.5]),
+    ],
+)
+def test_counts_seconds_and_shares_have_bounds(field: str, allowed: list[float], refused: list[float]) -> None:
+    for value in allowed:
+        assert getattr(convert_record({field: value}, Bounds, "example"), field) == value
+    for value in refused:
+        with pytest.raises(RecordError, match=field):
+            convert_record({field: value}, Bounds, "example")
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "example.json"
+    file.write_text('{"step": 3}')
+    monkeypatch.setattr(records, "MAX_BYTES", 11)
+    assert read_record(file, Example) == Example(3)
+    monkeypatch.setattr(records, "MAX_BYTES", 10)
+    with pytest.raises(RecordError, match="it has 11 bytes, more than 10"):
+        read_record(file, Example)
+
+
+def test_a_missing_file_is_explained_in_the_system_s_words(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="No such file or directory"):
+        read_record(tmp_path / "missing.json", Example)
+
+
+def test_limits_of_files() -> None:
+    """A store's index of a million names is read; 32 levels are more than any file of this project has."""
+    assert (records.MAX_BYTES, records.MAX_DEPTH) == (268_435_456, 32)

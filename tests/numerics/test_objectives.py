@@ -1,5 +1,7 @@
 """Every objective against the equations of its paper, computed in NumPy from the networks' weights."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +13,14 @@ from discogan.images import PIXEL_RANGES
 from discogan.losses import DISTANCES
 from discogan.model import TranslationModel
 from discogan.networks import DiscriminatorOutput
-from discogan.objectives import cyclegan as cyclegan_module
+from discogan.objectives import Objective
 from discogan.objectives.cyclegan import CycleGAN, ImageBuffer
 from discogan.objectives.discogan import DiscoGAN
 from discogan.objectives.gan import GAN
 from discogan.objectives.modern import Modern
 from discogan.objectives.official import Official
 from discogan.objectives.recon_gan import ReconGAN
+from discogan.registry import OBJECTIVES
 from discogan.training.learner import Learner
 
 SHAPE = (2, 1, 4)
@@ -355,7 +358,7 @@ def test_a_buffer_places_the_fakes_beyond_its_room():
     assert returned[:3].flatten().tolist() == [0, 1, 2]
     together = sorted([*returned.flatten().tolist()[3:], *buffer.images.flatten().tolist()])
     assert together == [0, 1, 2, 3, 4]
-    assert cyclegan_module.ImageBuffer(0).exchange(fakes) is fakes
+    assert ImageBuffer(0).exchange(fakes) is fakes
 
 
 @pytest.mark.parametrize(("step", "has_penalty"), [(0, True), (1, False), (3, False), (4, True), (6, False)])
@@ -461,3 +464,50 @@ def test_the_first_adam_steps_by_hand(images):
         learner.step(*images, step)
         for (name, value), other in zip(learner.model.named_parameters(), expected.model.parameters(), strict=True):
             torch.testing.assert_close(value, other, rtol=1e-7, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "discogan", "gan", "modern", "official", "recon_gan"])
+def test_objectives_are_registered_frozen_and_abstract(name):
+    objective = OBJECTIVES.build({"name": name}, "objective")
+    assert isinstance(objective, Objective)
+    assert objective == OBJECTIVES.build({"name": name}, "objective")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        objective.distance = "l1"
+
+
+def test_an_objective_needs_both_kinds_of_terms():
+    class OnlyGenerators(Objective):
+        def generator_terms(self, model, trips, step):
+            return {}
+
+    class OnlyDiscriminators(Objective):
+        def discriminator_terms(self, model, trips, step):
+            return {}
+
+    for kind in (OnlyGenerators, OnlyDiscriminators):
+        with pytest.raises(TypeError, match="abstract"):
+            kind()
+
+
+def test_buffers_are_no_option():
+    """They are neither shown nor compared, so two objectives with the same options are equal."""
+    assert "buffers" not in repr(CycleGAN())
+    used = CycleGAN()
+    used.buffers["a"].exchange(torch.ones(1, 1, 1, 1))
+    assert used == CycleGAN()
+
+
+@pytest.mark.parametrize("step", [0, 1], ids=["penalty", "no penalty"])
+@pytest.mark.parametrize("kind", [GAN, ReconGAN, DiscoGAN, Official, CycleGAN, Modern])
+def test_terms_have_gradients_only_in_their_own_networks(model, images, kind, step):
+    """Real features are constants for a generator, and fakes are constants for a discriminator."""
+    terms = kind().discriminator_terms(model, model.round_trips(*images), step)
+    generators = list(model.generators.parameters())
+    gradients = torch.autograd.grad(sum(terms.values()), generators, allow_unused=True)
+    assert gradients == (None,) * len(generators)
+
+
+def test_real_features_are_constants_for_the_generators(model, images):
+    real_b = images[1].clone().requires_grad_()
+    terms = Official(model="gan").generator_terms(model, model.round_trips(images[0], real_b), 1)
+    assert torch.autograd.grad(terms["feature_matching_b"], real_b, allow_unused=True) == (None,)
