@@ -468,7 +468,7 @@ def test_chance_compares_each_image_with_an_unrelated_one():
 
 
 def test_metrics_are_shown_in_a_fixed_order():
-    """First those that are always computed, and of these first those that need pairs; then by name."""
+    """Metrics that are always computed come first, and among them metrics that need pairs; then by name."""
     always = ["retrieval", "similarity", "diversity", "round_trip", "sliced_wasserstein"]
     expected = [*always, "lpips", "coverage", "fid", "kid"]
     assert [name for name in metric_kinds() if name in expected] == expected
