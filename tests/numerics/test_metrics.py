@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, SciPy, torchmetrics, or a plain loop in NumPy."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +19,12 @@ from discogan.evaluation.angles import best_offset, circular_correlation, compar
 from discogan.experiments.modes import modes
 from discogan.images import PIXEL_RANGES, make_thumbnails
 from discogan.matching import assign, nearest_points
-from discogan.metrics import Metric, Value, describe_values, metric_kinds
+from discogan.metrics import Metric, Value, describe_values, inception, metric_kinds, perceptual
 from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
 from discogan.metrics.coverage import Coverage, manifold_scores
 from discogan.metrics.diversity import diversity
-from discogan.metrics.inception import fid, kid
-from discogan.metrics.perceptual import lpips
+from discogan.metrics.inception import FID, fid, kid
+from discogan.metrics.perceptual import LPIPS, lpips
 from discogan.metrics.retrieval import Retrieval, chance_retrieval, retrieval
 from discogan.metrics.round_trip import round_trip
 from discogan.metrics.similarity import similarity
@@ -461,10 +462,11 @@ def test_chance_compares_each_image_with_an_unrelated_one():
             compared.append(references.tolist())
             return {}
 
-    numbers = torch.arange(8)
+    numbers = torch.arange(8)[:, None].expand(8, 2) + torch.tensor([0, 10])
     for count in (1, 2, 5, 8):
         Recording().chance(numbers[:count], numbers[:count])
-    assert compared == [[0], [1, 0], [3, 4, 0, 1, 2], [4, 5, 6, 7, 0, 1, 2, 3]]
+    orders = [[0], [1, 0], [3, 4, 0, 1, 2], [4, 5, 6, 7, 0, 1, 2, 3]]
+    assert compared == [[[row, row + 10] for row in order] for order in orders]
 
 
 def test_metrics_are_shown_in_a_fixed_order():
@@ -506,3 +508,114 @@ def test_a_metric_of_another_class_is_refused(monkeypatch):
     monkeypatch.setattr(metrics.METRICS, "entries", lambda: {"strange": Entry})
     with pytest.raises(ConfigError, match="strange must be a class derived from"):
         metric_kinds()
+
+
+def test_the_first_label_names_a_metric_whose_library_is_missing(monkeypatch):
+    monkeypatch.setattr(Retrieval, "libraries", {"no_such_library": "pip install no-such-library"})
+    with pytest.raises(ConfigError, match=r"^top-1 needs no_such_library"):
+        Retrieval().check()
+
+
+def test_a_metric_must_compute():
+    class Empty(Metric):
+        values = ()
+
+    with pytest.raises(TypeError, match="abstract"):
+        Empty()
+
+
+def test_how_each_value_is_read():
+    """The ideal of a value that is better if higher or lower is its bound."""
+    expected = {
+        "top_1": ("higher", 1.0),
+        "top_5": ("higher", 1.0),
+        "l1": ("lower", 0.0),
+        "ssim": ("higher", 1.0),
+        "round_trip_l1": ("lower", 0.0),
+        "diversity": ("closer", 1.0),
+        "sliced_wasserstein": ("lower", 0.0),
+        "precision": ("higher", 1.0),
+        "recall": ("higher", 1.0),
+        "density": ("higher", 1.0),
+        "coverage": ("higher", 1.0),
+        "fid": ("lower", 0.0),
+        "kid": ("lower", 0.0),
+        "lpips": ("lower", 0.0),
+    }
+    values = [value for kind in metric_kinds().values() for value in kind.values]
+    assert {value.key: (value.better, value.ideal) for value in values if value.key in expected} == expected
+
+
+def test_which_metrics_need_pairs_and_have_baselines():
+    """Only values of true pairs can be compared with those of a random partner."""
+    kinds = {name: kind for name, kind in metric_kinds().items() if kind.__module__.startswith("discogan.metrics.")}
+    assert {name for name, kind in kinds.items() if kind.needs_pairs} == {"retrieval", "similarity", "lpips"}
+    assert {name for name, kind in kinds.items() if kind.has_baselines} == {"retrieval", "similarity"}
+    assert {name for name, kind in kinds.items() if kind.on_demand} == {"coverage", "fid", "kid", "lpips"}
+    assert {name for name, kind in kinds.items() if kind.compares == "round_trips"} == {"round_trip"}
+
+
+def test_registered_metrics_compute_the_functions_of_their_names():
+    images, references = draw(30, 0), noisy(draw(30, 0), 1)
+    functions = {
+        "retrieval": retrieval,
+        "similarity": similarity,
+        "diversity": diversity,
+        "round_trip": round_trip,
+        "sliced_wasserstein": sliced_wasserstein,
+    }
+    for name, function in functions.items():
+        assert metric_kinds()[name]().compute(images, references) == function(images, references)
+    points = [make_thumbnails(batch).flatten(1) for batch in (images, references)]
+    assert Coverage().compute(images, references) == manifold_scores(*points, neighbours=5)
+
+
+class Shared(nn.Module):
+    """A stand-in for Inception, which is never downloaded."""
+
+
+def test_inception_is_loaded_once_from_the_given_file(monkeypatch, tmp_path):
+    loaded = []
+
+    def load(name, layers, feature_extractor_weights_path):
+        loaded.append((name, layers, feature_extractor_weights_path))
+        return Shared()
+
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", load)
+    inception.load_inception.cache_clear()
+    file = str(tmp_path / "weights.pth")
+    assert inception.load_inception(file) is inception.load_inception(file)
+    assert loaded == [("inception-v3-compat", ["2048"], file)]
+    inception.load_inception.cache_clear()
+
+
+def test_the_weights_file_is_in_pytorch_s_cache_unless_it_is_given(monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: "/cache")
+    assert str(inception.weights_file()) == "/cache/checkpoints/pt_inception-2015-12-05-6726825d.pth"
+    assert inception.weights_file("~/x.pth") == Path("~/x.pth").expanduser()
+
+
+def test_files_of_weights_that_exist_pass_the_check(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(inception.InceptionMetric, "libraries", {})
+    monkeypatch.setattr(LPIPS, "libraries", {})
+    (tmp_path / "checkpoints").mkdir()
+    for name, metric in ((inception.WEIGHTS_NAME, FID()), (perceptual.WEIGHTS_NAME, LPIPS())):
+        (tmp_path / "checkpoints" / name).touch()
+        metric.check()
+
+
+def test_grey_images_have_features_of_three_equal_channels():
+    grey = draw(20, 0, channels=1)
+    assert fid(grey, draw(20, 1), Means()) == fid(grey.expand(-1, 3, -1, -1), draw(20, 1), Means())
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`")
+def test_kid_leaves_the_random_state_and_repeats():
+    images, references = draw(30, 0), draw(20, 1)
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    first = kid(images, references, Means())
+    assert torch.equal(torch.rand(1), expected)
+    assert kid(images, references, Means()) == first

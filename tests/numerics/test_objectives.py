@@ -511,3 +511,10 @@ def test_real_features_are_constants_for_the_generators(model, images):
     real_b = images[1].clone().requires_grad_()
     terms = Official(model="gan").generator_terms(model, model.round_trips(images[0], real_b), 1)
     assert torch.autograd.grad(terms["feature_matching_b"], real_b, allow_unused=True) == (None,)
+
+
+def test_a_buffer_restored_at_a_smaller_size_takes_no_more_images():
+    buffer = ImageBuffer(2)
+    buffer.images = torch.zeros(5, 1, 1, 1)
+    assert buffer.exchange(torch.ones(3, 1, 1, 1)).shape == (3, 1, 1, 1)
+    assert buffer.images.shape == (5, 1, 1, 1)
