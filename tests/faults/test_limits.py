@@ -1,0 +1,50 @@
+"""Too little memory: one message or success."""
+
+import pytest
+
+from tests.faults.places import COMMANDS, EXPORT, MATCH, TRAIN, TRANSLATE, Place, Site
+from tests.faults.rows import scenario, times
+from tests.faults.test_kills import check_folder, check_next_command
+
+MIB = 2**20
+LIMITS_MIB = (1, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Memory that a command may map in addition to the loaded libraries."""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "place",
+    [
+        place if place in (TRAIN, TRANSLATE) else pytest.param(place, marks=pytest.mark.faults)
+        for place in (TRAIN, *COMMANDS)
+    ],
+    ids=str,
+)
+def test_too_little_memory_is_one_message(site: Site, trial, place: Place):
+    reference = site.reference(place)
+    with scenario("memory limit", place.name) as tally:
+        for limit in LIMITS_MIB[:: times(6, 1)]:
+            place.prepare(site, trial)
+            command = site.start(trial, *place.words(site, trial), memory_bytes=limit * MIB)
+            instant = f"{limit} MiB"
+            result = command.wait()
+            tally.tried += 1
+            tally.check_end(result, [0, 2], instant)
+            check_folder(tally, trial, reference, instant)
+            check_next_command(tally, site, place, instant)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.faults
+@pytest.mark.parametrize("place", [TRANSLATE, MATCH, EXPORT], ids=str)
+def test_too_little_memory_for_the_libraries_is_one_message(site: Site, trial, place: Place):
+    reference = site.reference(place)
+    with scenario("memory limit from the start", place.name) as tally:
+        for limit in (100, 250, 400, 600, 800, 1200, 1600, 2400):
+            place.prepare(site, trial)
+            command = site.launcher.start_fresh(
+                *place.words(site, trial), memory_bytes=limit * MIB, DISCOGAN_CACHE=str(trial / "cache")
+            )
+            tally.tried += 1
+            tally.check_end(command.wait(), [0, 2], f"{limit} MiB")
+            check_folder(tally, trial, reference, f"{limit} MiB")
