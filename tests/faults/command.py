@@ -37,6 +37,14 @@ class Result:
     def has_traceback(self) -> bool:
         return TRACEBACK in self.out + self.err
 
+    @property
+    def summary(self) -> str:
+        """Return the exit code and the message; of a traceback, the deepest line of the package and the error."""
+        lines = [line.strip() for line in self.err.splitlines() if line.strip()] or [""]
+        own_lines = [line for line in lines if line.startswith("File ") and "/discogan/" in line]
+        shown = [*own_lines[-1:], lines[-1]] if self.has_traceback else lines[-3:]
+        return f"exit code {self.code} of discogan {self.arguments[0]}: {' | '.join(shown)}"
+
     def __str__(self) -> str:
         words = " ".join(self.arguments)
         return (

@@ -66,7 +66,7 @@ class Tally:
         elif result.code == 2 and not result.err.strip():
             problem = "exit code 2 without a message"
         if problem:
-            self.tracebacks.append(f"{instant}: {problem}\n{result}")
+            self.tracebacks.append(f"{instant}: {problem}; {result.summary}")
         if result.orphans:
             self.left_behind.append(f"{instant}: {result.orphans} processes outlived the command")
         return not problem

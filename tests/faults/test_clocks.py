@@ -66,7 +66,7 @@ def test_a_pause_does_not_extend_a_budget_of_time_by_more_than_a_step(site: Site
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["equal", "other images"])
+@pytest.mark.parametrize("kind", ["other images", pytest.param("equal", marks=pytest.mark.faults)])
 def test_of_two_trainings_into_one_folder_one_wins(site: Site, trial, kind):
     second_a = site.a if kind == "equal" else site.root / "many"
     references = {}

@@ -26,12 +26,13 @@ def other_image(seed: int, format_name: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+OTHER_PNG, OTHER_JPEG = other_image(1), other_image(2, "JPEG")
 CHANGES = {
-    "replaced": lambda file: file.write_bytes(other_image(1)),
+    "replaced": lambda file: file.write_bytes(OTHER_PNG),
     "truncated": lambda file: os.truncate(file, file.stat().st_size // 2),
     "emptied": lambda file: os.truncate(file, 0),
     "deleted": lambda file: file.unlink(),
-    "another format": lambda file: file.write_bytes(other_image(2, "JPEG")),
+    "another format": lambda file: file.write_bytes(OTHER_JPEG),
     "a text": lambda file: file.write_text("not an image"),
     "a folder": lambda file: (file.unlink(), file.mkdir()),
 }
@@ -63,10 +64,11 @@ def weights(run: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("moment", ["between hashing and decoding", "at any time"])
 @pytest.mark.parametrize(
-    "change",
-    [name if name in ("replaced", "truncated") else pytest.param(name, marks=pytest.mark.faults) for name in CHANGES],
+    "moment", ["between hashing and decoding", pytest.param("at any time", marks=pytest.mark.faults)]
+)
+@pytest.mark.parametrize(
+    "change", [name if name == "replaced" else pytest.param(name, marks=pytest.mark.faults) for name in CHANGES]
 )
 def test_images_that_change_while_the_store_is_built_never_enter_it_unnoticed(site: Site, trial, change, moment):
     images, backup = trial / "images", copy_images(site, trial / "backup")

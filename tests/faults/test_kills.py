@@ -118,7 +118,7 @@ def test_a_training_that_is_stopped_often_ends_like_an_undisturbed_one(site: Sit
     undisturbed(site, mode)
     with scenario(signal.Signals(number).name, f"training, {mode}") as tally:
         rng, run = random.Random(f"{mode} {number}"), trial / "run"
-        targets = sorted(rng.uniform(0, STEPS / 2) for _ in range(times(6, 20)))
+        targets = sorted(rng.uniform(0, STEPS / 2) for _ in range(times(5, 20)))
         for target in targets:
             step_before = newest_step(run)
             command = site.start(trial, *words_to_continue(site, run, mode))
@@ -154,7 +154,7 @@ def test_a_stop_while_a_checkpoint_is_written_loses_nothing(site: Site, trial: P
     undisturbed(site, "default")
     with scenario(signal.Signals(number).name, "checkpoint being written") as tally:
         rng, run = random.Random(5 + number), trial / "run"
-        for stop in range(times(6, 60)):
+        for stop in range(times(5, 60)):
             command = site.start(trial, *words_to_continue(site, run, "default"))
             command.wait_until((run / "metrics.jsonl").exists)
             watched = [[run / "checkpoints"], [run], [run, run / "checkpoints", run / "samples"]][stop % 3]

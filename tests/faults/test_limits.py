@@ -14,10 +14,7 @@ LIMITS_MIB = (1, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "place",
-    [
-        place if place in (TRAIN, TRANSLATE) else pytest.param(place, marks=pytest.mark.faults)
-        for place in (TRAIN, *COMMANDS)
-    ],
+    [place if place == TRANSLATE else pytest.param(place, marks=pytest.mark.faults) for place in (TRAIN, *COMMANDS)],
     ids=str,
 )
 def test_too_little_memory_is_one_message(site: Site, trial, place: Place):

@@ -39,7 +39,6 @@ PRELOADED = (
     "faiss",
     "matplotlib.backends.backend_svg",
     "networkx",
-    "onnxruntime",
     "onnxscript",
     "sympy",
     "torch.onnx",
