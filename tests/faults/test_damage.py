@@ -104,13 +104,17 @@ def damage(file: Path, kind: str, rng: random.Random) -> None:
         file.write_bytes(changed)
 
 
-def run_files(site: Site) -> list[str]:
-    """Return the files of the finished run that a command may read, by relative path."""
-    files = [path.relative_to(site.finished).as_posix() for path in (site.finished / "run").rglob("*")]
-    return sorted(file for file in files if (site.finished / file).is_file() and not file.endswith(".lock"))
+def run_files(site: Site, part: str = "") -> list[str]:
+    """Return the files of the finished run by relative path: those below seeds/, or all others."""
+    run = site.finished / "run"
+    files = [path for path in run.rglob("*") if path.is_file() and path.name != ".lock"]
+    chosen = [path for path in files if path.is_relative_to(run / "seeds") == (part == "seeds")]
+    return sorted(path.relative_to(site.finished).as_posix() for path in chosen)
 
 
 COMMANDS = ("info", "report", "translate", "match", "evaluate", "resume", "verify")
+SLOW_COMMANDS = ("report", "evaluate", "resume")
+"""Commands that are tried on a sample of the files of other seeds."""
 QUICK_KINDS = ("one bit flipped", "deleted")
 QUICK_COMMANDS = ("translate", "resume", "verify")
 RUN_CASES = [
@@ -130,9 +134,13 @@ def test_a_damaged_file_of_a_run(site: Site, trial, command, kind):
     right_outcomes(site, command)
     with scenario(f"file {kind}", f"run, {command}") as tally:
         rng = random.Random(f"{command} {kind}")
-        files = run_files(site)
+        files, seed_files = run_files(site), run_files(site, "seeds")
         if not IS_FULL:
             files = rng.sample(files, 4)
+        elif command in SLOW_COMMANDS:
+            files += rng.sample(seed_files, 6)
+        else:
+            files += seed_files
         for name in files:
             repeats = 3 if IS_FULL and kind == "one bit flipped" and name.endswith((".json", ".jsonl")) else 1
             for _ in range(repeats):
