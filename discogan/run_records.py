@@ -184,7 +184,7 @@ class _ConfigFile:
     threads: Annotated[int, Meta(ge=1, le=65536)]
     directions: Annotated[tuple[Direction, ...], Meta(min_length=1, max_length=2)] | None = None
     round_trip_directions: Annotated[tuple[Direction, ...], Meta(max_length=2)] | None = None
-    machine: dict[str, str | Number | bool | None] | None = None
+    machine: dict[str, str | Count | Number | bool | None] | None = None
     git_revision: str | None = None
     imports: tuple[str, ...] = ()
 
