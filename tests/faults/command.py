@@ -140,6 +140,8 @@ class Launcher:
     def start(self, *arguments: object, memory_bytes: int | None = None, **environment: str) -> Command:
         """Start a command. ``memory_bytes`` limits what it may map in addition to the loaded libraries."""
         words, folder = [str(word) for word in arguments], Path(mkdtemp(dir=self._folder))
+        for name in ("out", "err"):  # The process may be killed before it opens them.
+            (folder / name).touch()
         request = {
             "arguments": words,
             "environment": environment,
