@@ -44,7 +44,7 @@ def in_default_suite(places, *chosen: Place):
 def test_a_full_disk_is_one_message_and_harms_nothing(site: Site, trial, place: Place):
     reference, size = site.reference(place), written_bytes(site, place)
     with small_disk(trial, DISK_BYTES), scenario("full disk", place.name) as tally:
-        count = times(2, 8)
+        count = times(2, 6)
         for number in range(count):
             left = int(size * number / count)
             place.prepare(site, trial)

@@ -77,7 +77,7 @@ def test_images_that_change_while_the_store_is_built_never_enter_it_unnoticed(si
     assert undisturbed.code == 0, str(undisturbed)
     with scenario(f"images {change}", f"store building, {moment}") as tally:
         rng = random.Random(f"{change} {moment}")
-        for number in range(times(1, 6)):
+        for number in range(times(1, 4)):
             restore(backup, images)
             shutil.rmtree(trial / "cache", ignore_errors=True)
             for name in ("changed", "restored"):
@@ -122,7 +122,7 @@ def test_images_that_change_while_they_are_translated_are_skipped_or_complete(si
     before = contents(trial / "before")
     with scenario(f"images {change}", "translate") as tally:
         rng = random.Random(f"translate {change}")
-        for number in range(times(2, 8)):
+        for number in range(times(1, 6)):
             restore(backup, images)
             shutil.rmtree(trial / "out", ignore_errors=True)
             command = site.start(trial, *words(images, trial / "out"))
@@ -154,7 +154,7 @@ def test_a_killed_decoding_process_is_one_message(site: Site, trial):
     assert undisturbed.code == 0, str(undisturbed)
     with scenario("killed decoding process", "store building") as tally:
         rng = random.Random(7)
-        for number in range(times(2, 20)):
+        for number in range(times(2, 12)):
             shutil.rmtree(trial / "cache", ignore_errors=True)
             shutil.rmtree(trial / "out", ignore_errors=True)
             watch = FolderWatch([trial / "cache" / "stores"])

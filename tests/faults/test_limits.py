@@ -7,7 +7,7 @@ from tests.faults.rows import scenario, times
 from tests.faults.test_kills import check_folder, check_next_command
 
 MIB = 2**20
-LIMITS_MIB = (1, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+LIMITS_MIB = (1, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512)
 """Memory that a command may map in addition to the loaded libraries."""
 
 
@@ -20,7 +20,7 @@ LIMITS_MIB = (1, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 def test_too_little_memory_is_one_message(site: Site, trial, place: Place):
     reference = site.reference(place)
     with scenario("memory limit", place.name) as tally:
-        for limit in LIMITS_MIB[:: times(6, 1)]:
+        for limit in LIMITS_MIB[:: times(5, 1)]:
             place.prepare(site, trial)
             command = site.start(trial, *place.words(site, trial), memory_bytes=limit * MIB)
             instant = f"{limit} MiB"
