@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from discogan.errors import RunError
 from discogan.extras import import_extra
-from discogan.files import write_json, write_text
+from discogan.files import remove_left_overs, unfinished_name, write_json, write_text
 from discogan.pages import render
 from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
 from discogan.run_folder import NETWORKS, RunFolder, read_checkpoint_record, read_verified, write_checkpoint_record
@@ -50,15 +50,20 @@ def package(
     if RunFolder(folder).exists and not RunFolder(folder).is_checkpoint:
         raise RunError(f"{folder} is a run folder. Give another folder for the files to share.")
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".packaging-", dir=folder) as temporary:
-        _write_package(summary, checkpoint, Path(temporary), licence, name, samples)
+    remove_left_overs(folder)
+    temporary = folder / unfinished_name()
+    temporary.mkdir()
+    try:
+        _write_package(summary, checkpoint, temporary, licence, name, samples)
         # First, so that a kill leaves no mixture of two runs that can be loaded.
         (folder / "progress.json").unlink(missing_ok=True)
         for file in SHARED_FILES:
-            if (Path(temporary) / file).exists():
-                (Path(temporary) / file).replace(folder / file)
+            if (temporary / file).exists():
+                (temporary / file).replace(folder / file)
             else:
                 (folder / file).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
@@ -97,9 +102,7 @@ def push(run: str | Path, name: str, *, private: bool = False, licence: str = ""
         except RunError:
             raise
         except Exception as error:  # Errors of the Hub, of its HTTP library and of the network share no base class.
-            raise RunError(
-                f"The Hub did not accept {name} ({_first_line(error)}). Log in with: hf auth login"
-            ) from error
+            raise RunError(f"{name} was not uploaded ({_first_line(error)}). {_cure(error)}") from error
     return str(commit).partition("/tree/")[0]
 
 
@@ -118,7 +121,7 @@ def fetch(name: str) -> Path:
     except Exception as error:  # As in ``push``.
         raise RunError(
             f"There is no run {name}, neither here nor on the Hub ({_first_line(error)}). "
-            "Give a run folder or user/name."
+            f"Give a run folder or user/name. {_cure(error)}"
         ) from error
 
 
@@ -135,6 +138,19 @@ def _card(summary: RunSummary, licence: str, name: str, *, has_samples: bool) ->
         has_pairs=bool(summary.evaluation and summary.evaluation["paired"]),
         settings=json.dumps(summary.description.portable().config.to_dict(), indent=2),
     )
+
+
+def _cure(error: Exception) -> str:
+    """Return what to do about an error of the Hub, by the status of its response if there was one."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if status is None:
+        return "Check the network and the proxy; the Hub did not answer."
+    if status in (401, 403):
+        return "Log in with: hf auth login"
+    if status == 404:
+        return "Check the name. If it is private, log in with: hf auth login"
+    return f"The Hub answered with status {status}. Try again later."
 
 
 def _first_line(error: Exception) -> str:

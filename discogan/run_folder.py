@@ -32,7 +32,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from discogan.errors import DamagedCheckpointError, RecordError, RunError
-from discogan.files import write_json
+from discogan.files import suggest_path, write_json
 from discogan.records import read_json, read_record
 from discogan.registry import load_recorded_imports
 from discogan.run_records import CheckpointRecord, FileDigest, Plan, Progress, RunDescription
@@ -308,8 +308,14 @@ def trust_images(description: RunDescription) -> None:
 
 
 def _read_config(folder: Path) -> Any:
+    if folder.suffix == ".onnx" and folder.is_file():
+        raise RunError(f"{folder} is an exported model. This command needs the run folder that it came from.")
     if folder.is_file():
         raise RunError(f"{folder} is a file. Give the run folder.")
+    if not folder.exists():
+        raise RunError(
+            f"There is no run at {folder}{suggest_path(folder)}. Start one with discogan train A B --out {folder}."
+        )
     if not (folder / "config.json").exists():
         inner = next(folder.glob("*/config.json"), None)
         advice = f"There is one at {inner.parent}." if inner else f"Start one with discogan train A B --out {folder}."

@@ -183,3 +183,31 @@ def test_a_damaged_run_is_not_shared(small_run, tmp_path):
     with pytest.raises(RunError, match="has changed since it was written"):
         hub.package(run, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_without_a_network_the_error_names_it_and_not_the_login(small_run, tmp_path):
+    class Nowhere:
+        address = "http://127.0.0.1:9"
+
+    push = f"from discogan.cli import main; main(['push', {str(small_run)!r}, 'user/hands'])"
+    process = in_a_process(push, Nowhere(), HF_HOME=str(tmp_path))
+    assert process.returncode == 2
+    assert "Check the network" in process.stderr
+    assert "hf auth login" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "cure"), [(401, "hf auth login"), (403, "hf auth login"), (404, "Check the name"), (503, "status 503")]
+)
+def test_the_cure_follows_the_status_of_the_response(status, cure):
+    error = RuntimeError("refused")
+    error.response = type("Response", (), {"status_code": status})
+    assert cure in hub._cure(error)
+
+
+def test_hostile_names_are_text_in_the_card(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "<img src=x onerror=alert(1)> ](javascript:x) \x1b[31m")
+    card = (hub.package(run, tmp_path / "out") / "README.md").read_text()
+    [title] = [line for line in card.splitlines() if line.startswith("# ")]
+    assert title.isprintable()
+    assert r"\<img src=x onerror=alert\(1\)\> \]\(javascript:x\)" in title

@@ -195,3 +195,20 @@ def test_a_claim_that_failed_keeps_the_files_of_a_user(tmp_path):
     with pytest.raises(ValueError):  # noqa: PT011
         fail()
     assert (tmp_path / "run" / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("smal", "did you mean"),
+        ("model.onnx", "is an exported model"),
+        ("notes.txt", "is a file"),
+        (".", "There is one"),
+    ],
+)
+def test_a_path_that_is_no_run_is_explained(small_run, tmp_path, name, problem):
+    shutil.copytree(small_run, tmp_path / "small")
+    for file in ("model.onnx", "notes.txt"):
+        (tmp_path / file).touch()
+    with pytest.raises(RunError, match=problem):
+        read_summary(tmp_path / name)

@@ -140,6 +140,7 @@ ALLOWED = {
     ("cli/__init__.py", "import_module"): "discogan.version, a constant",
     ("cli/completion.py", "shell"): "the name of the user's shell, an argument of cyclopts",
     ("cli/serve.py", "socket"): "checks that the requested port is free",
+    ("data/store.py", "allow_pickle"): "always False",
     ("exporting/torch_program.py", "torch.export.load"): "compares the file that the export has just written",
     ("extras.py", "import_module"): "optional libraries, whose names are constants in this package",
     ("metrics/__init__.py", "import_module"): "modules that a registered metric names",
@@ -148,6 +149,9 @@ ALLOWED = {
     ("registry.py", "exec"): "files of --import, whose content this user has imported before",
     ("registry.py", "import_module"): "modules of this package",
     ("training/run.py", "subprocess"): "git rev-parse, as a list of constant words",
+    ("web/__init__.py", "import_module"): "modules of this package, from a constant table",
+    ("web/access.py", "socket"): "the name of this machine, which clients may use as the host",
+    ("web/server.py", "http"): "names of status codes",
 }
 """Uses that are safe, by file, and why."""
 

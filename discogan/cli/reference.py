@@ -15,11 +15,11 @@ from discogan.cli import GLOBAL_FLAGS, app
 
 TASKS = {
     "Train": ("train",),
-    "Judge the result": ("evaluate", "report", "compare", "info"),
+    "Judge the result": ("evaluate", "report", "compare", "info", "verify"),
     "Translate and match": ("translate", "chain", "match"),
     "Deploy": ("export", "serve", "push"),
     "Reproduce the paper": ("reproduce", "data render", "demo"),
-    "Other": ("list", "cache", "completion"),
+    "Other": ("list", "cache", "trust", "completion"),
 }
 """The commands by the task that they belong to."""
 INTRODUCTION = """\

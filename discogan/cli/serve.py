@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from discogan.cli.console import errors, say
+from discogan.cli.console import say, warn
 from discogan.cli.parameters import Device, Threads
 from discogan.errors import ConfigError
 
@@ -107,11 +107,7 @@ def serve(
         served = load_served(runs, folders_a, folders_b, device, examples)
         say(f"Serving {', '.join(served)} at http://{host}:{port} (Ctrl-C stops)")
         if token is None and not _is_private(host):
-            errors.print(
-                "Everyone who can reach this machine can use the server. --token-file asks them for a token.",
-                highlight=False,
-                soft_wrap=True,
-            )
+            warn("Everyone who can reach this machine can use the server. --token-file asks them for a token.")
         run_server(create_app(served, limits, access), host, port, limits, root_path)
 
 

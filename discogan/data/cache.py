@@ -207,7 +207,7 @@ def building_folder(cache: Cache) -> Iterator[Path]:
     building.mkdir(parents=True)
     try:
         with FileLock(building / BUILDING_LOCK):
-            (building / STORE).mkdir()
+            (building / STORE).mkdir(mode=0o700)  # Training images are private.
             yield building / STORE
     finally:
         with suppress(OSError):

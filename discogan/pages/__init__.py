@@ -19,7 +19,14 @@ def _environment() -> Environment:
     escaped = select_autoescape()
     environment = Environment(loader=loader, autoescape=escaped, trim_blocks=True, lstrip_blocks=True)
     environment.filters["options_whole"] = options_whole
+    environment.filters["plain_markdown"] = plain_markdown
     return environment
+
+
+def plain_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is: its markup is escaped, and control characters become spaces."""
+    visible = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"([\\`*_{}\[\]()<>#|!~&])", r"\\\1", visible)
 
 
 def options_whole(text: str) -> Markup:

@@ -94,7 +94,7 @@ def test_there_are_no_colours_in_a_pipe(small_run):
     ("line", "message"),
     [
         ("tarnslate", "discogan has no command 'tarnslate'. Did you mean translate?"),
-        ("xyz", "discogan has no command 'xyz'. Choose one of: chain, compare, completion, data, demo, evaluate,"),
+        ("xyz", "discogan has no command 'xyz'. Choose one of: cache, chain, compare, completion, data, demo,"),
         ("-x info", "discogan has no flag -x. See discogan --help."),
         ("train A B --out R --sede 3", "discogan train has no flag --sede. Did you mean --seed?"),
         ("train A B --out R --quite", "discogan train has no flag --quite. Did you mean --quiet?"),
@@ -168,7 +168,7 @@ def test_an_error_of_the_system_names_the_file_and_the_right_cure(monkeypatch, c
     def fail(*_, **__):
         raise OSError(number, os.strerror(number), "runs/one/config.json")
 
-    monkeypatch.setattr("discogan.run_folder.read_summary", fail)
+    monkeypatch.setattr("discogan.run_summary.read_summary", fail)
     with pytest.raises(SystemExit) as end:
         main(["info", "runs/one"])
     assert end.value.code == 2
@@ -183,7 +183,7 @@ def test_a_cache_that_cannot_be_used_names_its_variable(monkeypatch, capsys):
     def fail(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", file)
 
-    monkeypatch.setattr("discogan.run_folder.read_summary", fail)
+    monkeypatch.setattr("discogan.run_summary.read_summary", fail)
     with pytest.raises(SystemExit):
         main(["info", "runs/one"])
     assert "Set DISCOGAN_CACHE" in " ".join(capsys.readouterr().err.split())
