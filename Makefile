@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-fast check format results bench audit docs clean
+.PHONY: install demo test test-fast test-faults check format results bench audit docs clean
 
 install: $(VENV)/.installed  ## Install everything into .venv; about a minute, 2.5 GB
 
@@ -14,6 +14,9 @@ test: check  ## Run all checks and all tests
 
 test-fast: $(VENV)/.installed  ## Run the tests that do not train for long; about ten minutes
 	$(BIN)/python -m pytest -m "not slow"
+
+test-faults: $(VENV)/.installed  ## Inject all faults of docs/reliability.md; an hour, can be interrupted and repeated
+	DISCOGAN_FAULTS=all $(BIN)/python -m pytest -q tests/faults
 
 check: $(VENV)/.installed  ## Check formatting, lint, types and import layers
 	$(BIN)/ruff format --check .
