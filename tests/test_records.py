@@ -166,3 +166,22 @@ def test_a_missing_file_is_explained_in_the_system_s_words(tmp_path: Path) -> No
 def test_limits_of_files() -> None:
     """A store's index of a million names is read; 32 levels are more than any file of this project has."""
     assert (records.MAX_BYTES, records.MAX_DEPTH) == (268_435_456, 32)
+
+
+def test_lines_are_read_in_order_without_a_torn_last_one(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    assert records.read_json_lines(file) == []
+    file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    assert records.read_json_lines(file) == [{"step": 1}, {"step": 2}, {"step": 3}]
+    file.write_text('{"step": 1}\n{"step": 2}\n')
+    assert records.read_json_lines(file) == [{"step": 1}, {"step": 2}]
+    for damaged in ("{", "[]"):
+        file.write_text(f'{{"step": 1}}\n{damaged}\n{{"step": 3}}\n')
+        with pytest.raises(RecordError, match="line 2"):
+            records.read_json_lines(file)
+
+
+def test_the_system_s_words_are_used_without_its_error_number(tmp_path: Path) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_record(tmp_path / "missing.json", Example)
+    assert "Errno" not in str(caught.value)

@@ -181,6 +181,12 @@ def test_lpips_weighs_each_image_equally():
     assert lpips(images, partners, distance)["lpips"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("compare", [similarity, lambda *images: lpips(*images, lambda *_: torch.tensor(0.0))])
+def test_pairs_need_equal_numbers_of_images(compare):
+    with pytest.raises(ValueError, match="shorter"):
+        compare(draw(65, 0), draw(64, 1))
+
+
 def test_lpips_gets_colour_images_from_minus_one_to_one():
     seen = []
 
@@ -200,6 +206,10 @@ def test_diversity_is_a_ratio_of_mean_distances():
     translated, references = draw(30, 0) * 0.6, draw(21, 1)
     expected = pdist(thumbnails(translated)).mean() / pdist(thumbnails(references)).mean()
     assert diversity(translated, references)["diversity"] == pytest.approx(expected, rel=1e-5)
+    faint = diversity(0.01 * translated, 0.01 * references)
+    assert faint["diversity"] == pytest.approx(expected, rel=1e-4)
+    two = pdist(thumbnails(translated[:2])).mean() / pdist(thumbnails(references[:2])).mean()
+    assert diversity(translated[:2], references[:2])["diversity"] == pytest.approx(two, rel=1e-5)
     assert diversity(translated[:1], references) == {"diversity": 0.0}
     assert diversity(translated, references[:1]) == {"diversity": 0.0}
 
@@ -216,7 +226,7 @@ def test_sliced_wasserstein_compares_quantiles(count, reference_count):
     levels = (np.arange(256) + 0.5) / 256
     quantiles = [np.quantile(thumbnails(images) @ projections(), levels, axis=0) for images in (translated, references)]
     expected = np.abs(quantiles[0] - quantiles[1]).mean()
-    assert sliced_wasserstein(translated, references)["sliced_wasserstein"] == pytest.approx(expected, rel=1e-4)
+    assert sliced_wasserstein(translated, references)["sliced_wasserstein"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_sliced_wasserstein_is_the_mean_of_one_dimensional_distances():
