@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -46,13 +46,11 @@ def fill(disk: Path, left_bytes: int = 0) -> None:
     free(disk)
     status = os.statvfs(disk)
     count = max(0, status.f_bavail - left_bytes // status.f_bsize)
-    with (disk / FILLER).open("wb") as file:
-        try:
-            for _ in range(count):
-                file.write(b"x" * status.f_bsize)
-                file.flush()
-        except OSError:
-            pass  # A process wrote at the same time, and the disk is full.
+    # Another process may write at the same time, so the disk can be full earlier.
+    with suppress(OSError), (disk / FILLER).open("wb") as file:
+        for _ in range(count):
+            file.write(b"x" * status.f_bsize)
+            file.flush()
 
 
 def free(disk: Path) -> None:

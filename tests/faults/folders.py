@@ -64,13 +64,16 @@ def is_temporary(path: str) -> bool:
 def half_written(folder: Path, *complete: Mapping[str, str]) -> list[str]:
     """Return the files under final names whose content is none of those in ``complete``, the results of ``contents``.
 
-    Logs grow line by line, so their lines need only be complete ones, apart from the last.
+    Logs grow line by line, so their lines need only be complete ones, apart from the last line. The file named last may
+    name any checkpoint that is there.
     """
     wrong = []
     for path, value in contents(folder).items():
         if is_temporary(path) or value in [known.get(path) for known in complete]:
             continue
         if path.endswith(".jsonl") and _has_whole_lines(folder / path):
+            continue
+        if Path(path).name == "last" and _names_a_checkpoint(folder / path):
             continue
         wrong.append(path)
     return wrong
@@ -83,6 +86,11 @@ def _has_whole_lines(log: Path) -> bool:
         except ValueError:
             return False
     return True
+
+
+def _names_a_checkpoint(last: Path) -> bool:
+    name = last.read_text("utf-8")
+    return name.startswith("step-") and (last.parent / "checkpoints" / name / "progress.json").exists()
 
 
 def missing(folder: Path, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

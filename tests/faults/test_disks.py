@@ -20,7 +20,7 @@ from tests.faults.places import (
 from tests.faults.rows import Tally, scenario, times
 from tests.faults.test_kills import check_folder, check_next_command, check_run
 
-DISK_BYTES = 24 * 2**20
+DISK_BYTES = 48 * 2**20
 ROOM = re.compile(r"room|space|full", re.IGNORECASE)
 """Words of the right advice for a full disk."""
 ADVICE_FOR_READ_ONLY = re.compile(r"read-only|can be written|permission", re.IGNORECASE)
