@@ -21,6 +21,7 @@ from tests.faults.command import Result
 ROOT = Path(__file__).parents[2]
 IS_FULL = os.environ.get("DISCOGAN_FAULTS") == "all"
 """Whether all faults are injected; otherwise a subset that takes about a minute."""
+RECORDED = "docs/reliability/faults.jsonl"
 MAX_FINDINGS = 12
 """Findings of each kind that a failing test prints."""
 
@@ -111,8 +112,8 @@ def is_clean(row: dict[str, Any]) -> bool:
 
 
 def rows_file() -> Path | None:
-    """Return the file that DISCOGAN_FAULT_ROWS names; without it no rows are written."""
-    name = os.environ.get("DISCOGAN_FAULT_ROWS")
+    """Return the file for the rows: the one that DISCOGAN_FAULT_ROWS names, or RECORDED for the full suite."""
+    name = os.environ.get("DISCOGAN_FAULT_ROWS") or (RECORDED if IS_FULL else "")
     return ROOT / name if name else None
 
 
