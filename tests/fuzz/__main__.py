@@ -60,6 +60,8 @@ def run_worker(jobs: Sequence[Job]) -> list[dict[str, Any]]:
         if is_stuck:
             process.kill()
             process.wait()
+    if process.returncode in (-signal.SIGTERM, -signal.SIGINT):
+        raise KeyboardInterrupt  # A person stopped the process. No case did.
     states = [_read_state(job) for job in jobs]
     ended_in = next((row for row, state in enumerate(states) if not state["done"]), None)
     if ended_in is not None:

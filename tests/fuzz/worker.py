@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -179,6 +180,7 @@ def search_by_coverage(recorder: Recorder) -> None:
         os._exit(0)
 
     def use(case: Case) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # libFuzzer starts a timer that would end the process.
         recorder(case)
         if recorder.is_over:
             finish()
@@ -189,9 +191,11 @@ def search_by_coverage(recorder: Recorder) -> None:
         use(case)
 
     entry = use if target.is_bytes else one.hypothesis.fuzz_one_input
-    flags = ["-timeout=0", "-handle_alrm=0", "-rss_limit_mb=0", "-verbosity=0", "-close_fd_mask=0"]
+    flags = ["-timeout=0", "-rss_limit_mb=0", "-verbosity=0", "-close_fd_mask=0"]
     limits = [f"-max_len={MAX_INPUT_BYTES}", f"-seed={job.seed + 1}", "-len_control=0"]
-    atheris.Setup(["fuzz", *flags, *limits, str(corpus)], lambda data: entry(data) and None)
+    atheris.Setup(
+        ["fuzz", *flags, *limits, f"-artifact_prefix={job.box}/", str(corpus)], lambda data: entry(data) and None
+    )
     atheris.Fuzz()
 
 
@@ -226,7 +230,8 @@ def run(job: Job) -> None:
     os.dup2(log, 2)
     os.close(log)
     os.environ["DISCOGAN_CACHE"] = str(box / "cache")
-    os.environ["MPLCONFIGDIR"] = str(box / "cache")
+    for variable in ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        os.environ[variable] = str(box / "cache")
     target = load_targets(job.engine)[job.target](Path(job.material), box)
     from tests.fuzz import harness
 

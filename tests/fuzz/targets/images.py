@@ -81,7 +81,7 @@ class Arrays(Target):
     allowed = (DataError,)
 
     def strategy(self) -> st.SearchStrategy[Case]:
-        side = st.sampled_from((0, 1, 2, 3, 4, 5, 31, 64))
+        side = st.sampled_from((0, 1, 2, 3, 4, 5, 31))
         kinds = ("uint8", "int8", "uint16", "int64", "float16", "float32", "float64", "bool", "complex64", "U3", "O")
         return st.fixed_dictionaries(
             {
@@ -94,10 +94,8 @@ class Arrays(Target):
             }
         )
 
-    def run(self, case: Case) -> None:
+    def prepare(self, case: Case) -> None:
         import numpy as np
-
-        from discogan.images import as_image, decode_image, fit_image, to_pixels
 
         array: Any = np.full(case["shape"], case["fill"]).astype(case["dtype"])
         if case["order"] == "reversed":
@@ -108,7 +106,14 @@ class Arrays(Target):
             array = np.asfortranarray(array)
         elif case["order"] == "strided":
             array = array[::2] if array.ndim else array
-        image = decode_image(as_image(array), case["channels"])
+        self.array = array
+
+    def run(self, case: Case) -> None:
+        import numpy as np
+
+        from discogan.images import as_image, decode_image, fit_image, to_pixels
+
+        image = decode_image(as_image(self.array), case["channels"])
         pixels = to_pixels(fit_image(image, 32, case["fit"]))
         if pixels.shape != (32, 32, case["channels"]) or pixels.dtype != np.uint8:
             raise RuleError(f"result of shape {pixels.shape}")
