@@ -93,9 +93,9 @@ class LogBytes(Target):
         (self.work / "log.jsonl").write_bytes(case)
 
     def run(self, case: Case) -> None:
-        from discogan.run_folder import read_records
+        from discogan.records import read_json_lines
 
-        for record in read_records(self.work / "log.jsonl"):
+        for record in read_json_lines(self.work / "log.jsonl"):
             record.items()
 
 
