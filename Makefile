@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-fast test-faults coverage check format results bench audit docs clean
+.PHONY: install demo test test-fast test-faults fuzz mutation coverage check format results bench audit docs clean
 
 install: $(VENV)/.installed  ## Install everything into .venv; about a minute, 2.5 GB
 
@@ -17,6 +17,12 @@ test-fast: $(VENV)/.installed  ## Run the tests that do not train for long; abou
 
 test-faults: $(VENV)/.installed  ## Inject all faults of docs/reliability.md; an hour, can be interrupted and repeated
 	DISCOGAN_FAULTS=all $(BIN)/python -m pytest -q tests/faults
+
+fuzz: $(VENV)/.installed  ## Run 100,000 generated hostile inputs; half an hour, continues if stopped
+	$(BIN)/python -m tests.fuzz
+
+mutation: $(VENV)/.installed  ## Change the code in one place at a time, and check that a test fails; an hour, continues if stopped
+	nice -n 19 $(BIN)/python benchmarks/mutation.py
 
 coverage: $(VENV)/.installed  ## Measure which branches the tests run; an hour. Fails below 95%
 	mkdir -p build/coverage

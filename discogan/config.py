@@ -17,11 +17,10 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from discogan.errors import ConfigError, unknown_choice
-from discogan.names import name_of
+from discogan.errors import ConfigError, shown, unknown_choice
+from discogan.names import expand_user, name_of
 
 Table = dict[str, Any]
 Kind = TypeVar("Kind")
@@ -98,7 +97,7 @@ def require(name: str, value: float, at_least: float, below: float = math.inf) -
 
 def _require_within(name: str, value: float, bounds: Sequence[Bound]) -> None:
     if not all(bound.allows(value) for bound in bounds):
-        raise ConfigError(f"{name} must be {' and '.join(map(str, bounds))}, not {value}.")
+        raise ConfigError(f"{name} must be {' and '.join(map(str, bounds))}, not {shown(value)}.")
 
 
 KIND_NAMES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
@@ -119,28 +118,29 @@ def check_value(value: Any, hint: Any, name: str) -> Any:
     choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
     # A generic type, such as list[str], is checked without its parameters.
     kinds = [get_origin(member) or member for member in members if get_origin(member) is not Literal]
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ConfigError(f"{name} must be a finite number of at most {MAX_NUMBER:,}, not {shown(value)}.")
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{name} must be text without NUL characters, not {shown(value)}.")
     if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
         value = float(value)
-    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
-        raise ConfigError(f"{name} must be a finite number of at most {MAX_NUMBER:,}, not {value}.")
     if not any(_is_choice(value, choice) for choice in choices) and not any(_is_a(value, kind) for kind in kinds):
         named = [KIND_NAMES.get(kind.__name__, kind.__name__) for kind in kinds if kind is not type(None)]
         allowed = _either([*map(str, choices), *named])
-        raise ConfigError(f"{name} must be {allowed}, not {value!r}.")
+        raise ConfigError(f"{name} must be {allowed}, not {shown(value)}.")
     if value is not None:
         _require_within(name, value, bounds)
     return value
 
 
 def _require_plain(name: str, value: Any) -> None:
-    """Raise ``ConfigError`` for a number that JSON or a network could not hold, and for a nested table."""
-    if isinstance(value, bool | str | None):
-        return
-    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
-        return
-    if isinstance(value, list) and all(isinstance(item, bool | str | int | float) for item in value):
-        return
-    raise ConfigError(f"{name} must be text, a list, or a number of at most {MAX_NUMBER:,}, not {value!r}.")
+    """Raise ``ConfigError`` for a nested table, a huge number or text with NUL; no component has such an option."""
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        is_number = isinstance(item, int | float) and abs(item) <= MAX_NUMBER
+        is_text = isinstance(item, str) and "\0" not in item
+        if not (item is None or is_number or is_text):
+            raise ConfigError(f"{name} must be text, a list, or a number up to {MAX_NUMBER:,}, not {shown(value)}.")
 
 
 def _is_choice(value: Any, choice: Any) -> bool:
@@ -311,7 +311,7 @@ def parse_value_range(text: str) -> tuple[float, float] | None:
     # The comparisons are false for NaN, and the smallest normal number keeps the division by the distance finite.
     if SMALLEST_DISTANCE < distance < math.inf:
         return limits
-    raise ConfigError(f"A value range must be auto, image, or LOW:HIGH such as 0:4095, not {text!r}.")
+    raise ConfigError(f"A value range must be auto, image, or LOW:HIGH such as 0:4095, not {shown(text)}.")
 
 
 RENAMED_OPTIONS = {("training", "starts"): "seeds_tried"}
@@ -380,7 +380,7 @@ class Config(Options):
             if name not in names:
                 raise unknown_choice("option group", name, names)
             if name in GROUPS and not isinstance(value, Mapping):
-                raise ConfigError(f"{name} must be a table of options, not {value!r}.")
+                raise ConfigError(f"{name} must be a table of options, not {shown(value)}.")
         if "preset" not in table:
             raise ConfigError("preset is missing. It names the preset that the settings began with.")
         groups = dict(table)
@@ -459,11 +459,14 @@ def split_setting(setting: str) -> tuple[str, str, Any]:
     path, equals, text = setting.partition("=")
     group, dot, option = path.strip().partition(".")
     if not (equals and dot and option):
-        raise ConfigError(f"--set needs GROUP.OPTION=VALUE, such as training.batch_size=32, not {setting!r}.")
+        raise ConfigError(f"--set needs GROUP.OPTION=VALUE, such as training.batch_size=32, not {shown(setting)}.")
     try:
-        return group, option, tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
+        return group, option, parsed["value"] if parsed.keys() == {"value"} else text
     except tomllib.TOMLDecodeError:
         return group, option, text
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(f"The value of {shown(f'{group}.{option}')} is too large: {shown(text)}.") from error
 
 
 def parse_setting(setting: str) -> Table:
@@ -472,8 +475,10 @@ def parse_setting(setting: str) -> Table:
     if group not in GROUPS:
         raise unknown_choice("option group", group, GROUPS)
     if (group, option) in PATH_OPTIONS and isinstance(value, str) and value:
+        if "\0" in value:
+            raise ConfigError(f"{group}.{option} must be a path, not {shown(value)}.")
         # Absolute, so that the run can be resumed from any folder.
-        value = name_of(Path(value).expanduser().resolve())
+        value = name_of(expand_user(value).resolve())
     options = SHORTHANDS.get((group, option), (_with_current_name(group, option),))
     return {group: dict.fromkeys(options, value)}
 
@@ -492,7 +497,7 @@ def change_training(
     for setting in settings:
         change = parse_setting(setting)
         if not change.keys() <= options.keys():
-            raise ConfigError(f"A resumed run can change only training and source options, not {setting}.")
+            raise ConfigError(f"A resumed run can change only training and source options, not {shown(setting)}.")
         options = _merge(options, change)
     training = make_options(TrainingOptions, options["training"], "training")
     return replace(config, training=training, source=options["source"])

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeVar
 
-from discogan.errors import ConfigError
+from discogan.errors import ConfigError, shown
 
 Direction = Literal["a_to_b", "b_to_a"]
 Domain = Literal["a", "b"]
@@ -18,7 +18,7 @@ def check_direction(direction: str) -> Direction:
         return "a_to_b"
     if direction == "b_to_a":
         return "b_to_a"
-    raise ConfigError(f"The direction must be a_to_b or b_to_a, not {direction!r}.")
+    raise ConfigError(f"The direction must be a_to_b or b_to_a, not {shown(direction)}.")
 
 
 def opposite(direction: Direction) -> Direction:

@@ -98,14 +98,30 @@ class DivergedError(DiscoGANError):
         )
 
 
+MAX_SHOWN_CHARACTERS = 120
+"""Characters of a value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its ``repr``, shortened in the middle if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write whole numbers of more than 4300 digits.
+        return "a number of thousands of digits"
+    if len(text) <= MAX_SHOWN_CHARACTERS:
+        return text
+    half = MAX_SHOWN_CHARACTERS // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> ConfigError:
     """Return the error for an unknown name; it suggests the closest known one and lists all."""
     from difflib import get_close_matches  # Its import takes time, and most commands need no suggestion.
 
     known = sorted(choices)
-    close = get_close_matches(given, known, 1)
+    close = get_close_matches(given[:MAX_SHOWN_CHARACTERS], known, 1)
     suggestion = f" (did you mean {close[0]}?)" if close else ""
-    return ConfigError(f"There is no {what} named {given!r}{suggestion}. Choose one of: {', '.join(known)}.")
+    return ConfigError(f"There is no {what} named {shown(given)}{suggestion}. Choose one of: {', '.join(known)}.")
 
 
 OUT_OF_MEMORY_TEXTS = (

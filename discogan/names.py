@@ -24,6 +24,11 @@ def name_of(path: PurePath) -> str:
     return "".join(character if _is_shown(character) else _escape(character) for character in text)
 
 
+def expand_user(path: str | PurePath) -> Path:
+    """Return a path with ``~`` replaced by the home folder; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError)
+
+
 def path_of(name: str) -> Path:
     """Return the path whose ``name_of`` is ``name``."""
     if os.name == "nt":

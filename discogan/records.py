@@ -74,7 +74,7 @@ def parse_json(data: bytes, source: object) -> Any:
         if not LONE_SURROGATE.search(data):
             raise RecordError(source, str(error)) from error
         value = _parse_with_any_names(data, source)
-    _check_depth(value, source)
+    _check_plain(value, source)
     return value
 
 
@@ -110,8 +110,11 @@ def convert_record(value: Any, kind: type[Record], source: object) -> Record:
         raise RecordError(source, str(error)) from error
 
 
-def _check_depth(value: Any, source: object) -> None:
-    """Raise ``RecordError`` if lists and objects are nested deeper than ``MAX_DEPTH``."""
+def _check_plain(value: Any, source: object) -> None:
+    """Raise ``RecordError`` if lists and objects are nested deeper than ``MAX_DEPTH``, or a text has NUL characters.
+
+    Texts become paths, and no path has a NUL.
+    """
     level = [value]
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
@@ -120,6 +123,8 @@ def _check_depth(value: Any, source: object) -> None:
                 deeper += item.values()
             elif isinstance(item, list):
                 deeper += item
+            elif isinstance(item, str) and "\0" in item:
+                raise RecordError(source, "it contains a NUL character")
         level = deeper
     if any(isinstance(item, dict | list) for item in level):
         raise RecordError(source, f"it is nested deeper than {MAX_DEPTH} levels")

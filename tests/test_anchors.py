@@ -74,7 +74,7 @@ def test_paths_may_be_absolute_or_relative_to_the_file(domains, tmp_path):
         ("path_a,path_b\n", "names no pair"),
         ("a,b\n000.png,000.png\n", "line 1 .* must begin with the line path_a,path_b"),
         ("path_a,path_b\n000.png\n", "line 2 has no path_b. Give two images in each line"),
-        ("path_a,path_b\nnone.png,000.png\n", r"pairs\.csv, line 2 names none.png, which is missing"),
+        ("path_a,path_b\nnone.png,000.png\n", r"pairs\.csv, line 2 names 'none.png', which is missing"),
     ],
 )
 def test_mistakes_in_the_file_are_explained(domains, tmp_path, text, message):

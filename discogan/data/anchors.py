@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -13,7 +14,7 @@ from discogan.config import AnchorOptions
 from discogan.csv_files import read_rows, spellings
 from discogan.data import Record
 from discogan.data.store import Decoding, open_store
-from discogan.errors import DataError
+from discogan.errors import DataError, shown
 from discogan.images import Pixels
 from discogan.names import name_of, path_of
 
@@ -81,14 +82,15 @@ def _find_image(name: str, roots: Sequence[Path], where: str) -> Path:
     """Return the file that a CSV names; ``where`` is the CSV and its line."""
     for root in roots:
         for path in spellings(name):
-            if (root / path).is_file():
-                return root / path
+            with suppress(OSError):  # A name can be too long for the file system.
+                if (root / path).is_file():
+                    return root / path
         # A composed name can still have another spelling on the disk, so all names of its folder are compared.
         match = _find_equal_name(root, name)
         if match is not None:
             return match
     folders = " and ".join(name_of(root) for root in roots)
-    raise DataError(f"{where} names {name}, which is missing in {folders}. Correct the path.")
+    raise DataError(f"{where} names {shown(name)}, which is missing in {folders}. Correct the path.")
 
 
 def _find_equal_name(root: Path, name: str) -> Path | None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from discogan.errors import ConfigError
 from discogan.images import as_rgb
 from discogan.metrics import Metric, Value
+from discogan.names import expand_user
 from discogan.registry import METRICS
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
@@ -95,7 +96,7 @@ def kid(translated: Tensor, references: Tensor, features: nn.Module) -> dict[str
 
 def weights_file(weights: str = "") -> Path:
     """Return the file of Inception's weights: ``weights``, or the one in PyTorch's hub cache if it is empty."""
-    return Path(weights).expanduser() if weights else Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
+    return expand_user(weights) if weights else Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
 
 
 @lru_cache(maxsize=1)
