@@ -37,7 +37,8 @@ import discogan
 from discogan.config import Config, load_config
 from discogan.data import folder_records
 from discogan.data.batches import UnpairedBatches
-from discogan.data.store import Decoding, expect_random_access, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import expect_random_access, open_store
 from discogan.devices import has_bf16, own_state, pick_device
 from discogan.model import TranslationModel
 from discogan.training import provenance

@@ -10,7 +10,7 @@ from PIL import Image
 from discogan import api
 from discogan.config import AnchorOptions
 from discogan.data.anchors import read_anchors
-from discogan.data.store import Decoding
+from discogan.data.decoding import Decoding
 from discogan.errors import DataError, RunError
 from discogan.evaluation import evaluate
 from discogan.names import name_of

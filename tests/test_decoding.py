@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from discogan.data import Record
-from discogan.data.store import Decoding, decode_record
+from discogan.data.decoding import Decoding, decode_record
 from discogan.errors import DataError, TooLargeError
 from discogan.images import decode_image, fit_image, to_pixels
 

@@ -13,7 +13,8 @@ import numpy as np
 from discogan.config import AnchorOptions
 from discogan.csv_files import read_rows, spellings
 from discogan.data import Record
-from discogan.data.store import Decoding, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import open_store
 from discogan.errors import DataError, shown
 from discogan.images import Pixels
 from discogan.names import name_of, path_of

@@ -9,7 +9,8 @@ from pathlib import Path
 from discogan.config import Config
 from discogan.data import Listed, Record, folder_records, left_out_of, listing_folders
 from discogan.data.anchors import Anchors, read_anchors
-from discogan.data.store import Decoding, ImageStore, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import ImageStore, open_store
 from discogan.errors import DataError
 from discogan.names import path_of
 from discogan.registry import SOURCES

@@ -1,4 +1,4 @@
-"""Images decoded once into a memory-mapped array, so that training does not wait for decoding.
+"""Images decoded once into a memory-mapped array, so that training does not wait for ``decoding``.
 
     CACHE/stores/KEY/pixels.npy    uint8 (count, height, width, channels)
                      index.json    names, skipped files, value range, key, digest of pixels.npy
@@ -17,83 +17,35 @@ import io
 import json
 import math
 import mmap
-import multiprocessing
 import os
-import signal
-import stat
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from discogan.data import Record
 from discogan.data.cache import KEY, KEY_LENGTH, Cache, building_folder
-from discogan.data.matlab import matlab_view
+from discogan.data.decoding import Decoding, hash_contents, make_jobs, run_jobs
 from discogan.errors import CacheError, DataError, RecordError
 from discogan.files import cache_folder, sync, write_json, write_text
-from discogan.images import Fit, LeftOut, Pixels, decode_image, dilate_dark, fit_image, parse_colour, to_pixels
-from discogan.images.decoding import decode_or_measure, max_file_bytes, read_image_file
+from discogan.images import LeftOut, Pixels, parse_colour
+from discogan.images.decoding import max_file_bytes
 from discogan.images.ranges import Extent, ValueRange, choose_range, describe_range, merge_extents
 from discogan.names import name_of
 from discogan.records import Count, Sha256, read_record
 
-FORMAT_VERSION = 2
-FORMAT_OF_VERSION_0_1 = 1
-"""The format of the stores of version 0.1.0. Runs of that version keep its decoding, and so the keys of its stores."""
 MAX_BROKEN_SHARE = 0.05
 """Share of the images that may be broken."""
-CHUNK_IMAGES = 64
-"""Images that a worker decodes at a time."""
 LARGE_STORE_BYTES = 2**30
 """Size from which a store may not fit into memory."""
 TIMESTAMP_SECONDS = 0.02
 """Two changes of a file within this time can get the same timestamp."""
 COPY_BYTES = 2**22
 """Bytes that are copied at a time."""
-UNREADABLE = "unreadable"
-"""What takes the place of the digest of a file that cannot be read."""
 Progress = Callable[[int, int], None]
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """The settings on which the stored pixels depend."""
-
-    image_size: int
-    channels: int
-    fit: Fit = "crop"
-    background: str = "white"
-    value_range: str = "auto"
-    """``auto``, ``image`` or ``LOW:HIGH``, as in ``DataOptions``."""
-    max_megapixels: float = 100.0
-
-    @property
-    def max_pixels(self) -> int:
-        """The most pixels of an image."""
-        return round(self.max_megapixels * 1e6)
-
-    def key_fields(self) -> list[Any]:
-        """Return what a store's key depends on, besides the images."""
-        fields = asdict(self)
-        if self.max_megapixels == Decoding.max_megapixels:
-            del fields["max_megapixels"]
-        if self.value_range == "image":
-            del fields["value_range"]
-            return [FORMAT_OF_VERSION_0_1, fields]
-        value_range = ValueRange.parse(self.value_range)
-        if value_range:
-            fields["value_range"] = str(value_range)  # 0:255.0 is the same as 0:255.
-        return [FORMAT_VERSION, fields]
 
 
 @dataclass(frozen=True)
@@ -171,7 +123,7 @@ def _open(
     store = _load_store(place.stores / key, notes) if key else None
     if store is None:
         _wait_for_timestamps(records)
-        contents = _hash_contents(records, workers, max_file_bytes(decoding.max_pixels))
+        contents = hash_contents(records, workers, max_file_bytes(decoding.max_pixels))
         undecided = _digest(decoding, records, contents)
         key = _read_listing(place.listings / undecided) or undecided
         store = _load_store(place.stores / key, notes)
@@ -261,32 +213,6 @@ def _wait_for_timestamps(records: Sequence[Record]) -> None:
     time.sleep(min(max(newest + TIMESTAMP_SECONDS - time.time(), 0.0), TIMESTAMP_SECONDS))
 
 
-def _hash_contents(records: Sequence[Record], workers: int, max_bytes: int) -> list[str]:
-    """Return the SHA-256 of each record's file, or ``UNREADABLE``."""
-    chunks = _chunks(records)
-    digests: list[str] = []
-    with _worker_map(workers, len(chunks)) as worker_map:
-        for chunk_digests in worker_map(partial(_hash_chunk, max_bytes=max_bytes), chunks):
-            digests += chunk_digests
-    return digests
-
-
-def _hash_chunk(records: Sequence[Record], max_bytes: int) -> list[str]:
-    return [_hash_file(record.path, max_bytes) for record in records]
-
-
-def _hash_file(path: Path, max_bytes: int) -> str:
-    """Return the SHA-256 of a file, or ``UNREADABLE`` if it is missing, not a file, or too large to be decoded."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
-            return UNREADABLE
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return UNREADABLE
-
-
 # Loading ------------------------------------------------------------------------------------------
 
 
@@ -344,58 +270,6 @@ def expect_random_access(pixels: Pixels) -> Pixels:
 # Building -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Job:
-    """Records to decode into rows of a file."""
-
-    file: Path
-    header_bytes: int
-    records: Sequence[tuple[int, Record]]
-    """Each with its row."""
-    decoding: Decoding
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What a job found, by row: digests of the bytes that it decoded, problems, and extents of deep images."""
-
-    contents: dict[int, str]
-    broken: dict[int, str]
-    extents: dict[int, Extent]
-
-
-def decode_record(record: Record, decoding: Decoding) -> Pixels:
-    """Return one image as uint8 (image_size, image_size, channels); raise ``DataError`` if it is broken."""
-    if record.view is not None:
-        image = decode_image(matlab_view(record.path, record.view), decoding.channels, decoding.background)
-    else:
-        image = decode_image(
-            record.path,
-            decoding.channels,
-            decoding.background,
-            value_range=decoding.value_range,
-            max_pixels=decoding.max_pixels,
-            needed_pixels=_needed_pixels(record, decoding),
-        )
-    return _fit(image, record, decoding)
-
-
-def _needed_pixels(record: Record, decoding: Decoding) -> int | None:
-    """Return the size to which an image is reduced, or ``None`` if it is cut or changed at its full size before."""
-    return decoding.image_size if record.half == "whole" and not record.dilate else None
-
-
-def _fit(image: Image.Image, record: Record, decoding: Decoding) -> Pixels:
-    """Return the part of an image that the record names, at the size of the networks."""
-    if record.half != "whole":
-        middle = image.width // 2
-        left, right = (0, middle) if record.half == "left" else (middle, image.width)
-        image = image.crop((left, 0, right, image.height))
-    if record.dilate:
-        image = dilate_dark(image)
-    return to_pixels(fit_image(image, decoding.image_size, decoding.fit, decoding.background))
-
-
 def _build_store(
     place: Cache,
     records: Sequence[Record],
@@ -416,7 +290,7 @@ def _build_store(
         contents = list(expected)
         broken: dict[int, str] = {}
         extents: dict[int, Extent] = {}
-        for done, decoded in _run_jobs(_jobs(file, rows, decoding, header_bytes), workers):
+        for done, decoded in run_jobs(make_jobs(file, rows, decoding, header_bytes), workers):
             for row, content in decoded.contents.items():
                 contents[row] = content
             broken |= decoded.broken
@@ -433,8 +307,8 @@ def _build_store(
             value_range, depth = str(chosen), describe_range(extent, chosen, given is not None)
             resolved = replace(decoding, value_range=value_range)
             if given is None:
-                deep_jobs = _jobs(file, [rows[row] for row in sorted(extents)], resolved, header_bytes)
-                for _, decoded in _run_jobs(deep_jobs, workers):
+                deep_jobs = make_jobs(file, [rows[row] for row in sorted(extents)], resolved, header_bytes)
+                for _, decoded in run_jobs(deep_jobs, workers):
                     broken |= decoded.broken
                     for row, content in decoded.contents.items():
                         if content != contents[row]:
@@ -504,100 +378,3 @@ def _keep_rows(file: Path, rows: list[int], shape: tuple[int, ...]) -> None:
             complete.seek(start + row * row_bytes)
             target.write(complete.read(row_bytes))
     kept.replace(file)
-
-
-def _jobs(file: Path, rows: Sequence[tuple[int, Record]], decoding: Decoding, header_bytes: int) -> list[Job]:
-    return [Job(file, header_bytes, chunk, decoding) for chunk in _chunks(rows)]
-
-
-def _chunks(items: Sequence[Item]) -> list[Sequence[Item]]:
-    return [items[start : start + CHUNK_IMAGES] for start in range(0, len(items), CHUNK_IMAGES)]
-
-
-def _run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Decoded]]:
-    """Decode job by job, in several processes if there are many; yield (images done, result)."""
-    with _worker_map(workers, len(jobs)) as worker_map:
-        done = 0
-        for job, decoded in zip(jobs, worker_map(_decode_chunk, jobs), strict=True):
-            done += len(job.records)
-            yield done, decoded
-
-
-@contextmanager
-def _worker_map(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Provide ``map``: in several processes if there are more than two jobs. Leaving early cancels the waiting jobs."""
-    if workers == 1 or jobs <= 2:
-        yield map
-        return
-    # With fork, a plain script can call train() without a __main__ guard; on other systems only spawn is safe.
-    method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_ignore_interrupts)
-    try:
-        yield pool.map
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A decoding process died. Free memory and disk space, or decode in one process with --set data.workers=1. "
-            'On Windows and macOS a script must make this call below if __name__ == "__main__".'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process, which shuts the workers down."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _decode_chunk(job: Job) -> Decoded:
-    """Decode some records into their rows of the file. Plain writes make a full disk an error, not a crash."""
-    found = Decoded({}, {}, {})
-    with job.file.open("r+b") as file:
-        for row, record in job.records:
-            try:
-                found.contents[row], pixels, extent = _decode_contents(record, job.decoding)
-            except _BrokenError as broken:
-                found.contents[row], found.broken[row] = broken.content, str(broken.problem)
-                continue
-            if extent is not None:
-                found.extents[row] = extent
-            if pixels is not None:
-                file.seek(job.header_bytes + row * pixels.nbytes)
-                file.write(pixels.tobytes())
-    return found  # Not synced here: that would idle a core, and the whole file is synced once at the end.
-
-
-class _BrokenError(Exception):
-    """An image that cannot be decoded, and the digest of its bytes."""
-
-    def __init__(self, content: str, problem: DataError) -> None:
-        self.content = content
-        self.problem = problem
-        super().__init__()
-
-
-def _decode_contents(record: Record, decoding: Decoding) -> tuple[str, Pixels | None, Extent | None]:
-    """Return the digest of the bytes of an image, its pixels, and its extent if it has more than 8 bits.
-
-    There are no pixels if the extents of all images have to decide the value range first.
-    """
-    content = UNREADABLE
-    try:
-        if record.view is not None:
-            content = _hash_file(record.path, max_file_bytes(decoding.max_pixels))
-            return content, decode_record(record, decoding), None
-        data = read_image_file(record.path, decoding.max_pixels)
-        content = hashlib.sha256(data).hexdigest()
-        image, extent = decode_or_measure(
-            data,
-            decoding.channels,
-            decoding.background,
-            value_range=decoding.value_range,
-            max_pixels=decoding.max_pixels,
-            needed_pixels=_needed_pixels(record, decoding),
-            name=name_of(record.path),
-        )
-        return content, _fit(image, record, decoding) if image else None, extent
-    except DataError as error:
-        if isinstance(error.__cause__, MemoryError):
-            raise  # The image may be whole, so it must not be cached as broken.
-        raise _BrokenError(content, error) from error

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from discogan.checkpoints import load_model, parse_tensors, write_tensors
 from discogan.config import Config
+from discogan.data.decoding import Decoding
 from discogan.data.domains import domain_decoding
 from discogan.data.labels import Labelled, labelled_images
-from discogan.data.store import Decoding, open_store
+from discogan.data.store import open_store
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation.angles import compare_azimuths

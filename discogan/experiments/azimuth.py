@@ -12,8 +12,8 @@ from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.csv_files import write_csv
 from discogan.data import folder_records
+from discogan.data.decoding import Decoding
 from discogan.data.labels import labelled_images
-from discogan.data.store import Decoding
 from discogan.devices import pick_device
 from discogan.errors import DataError
 from discogan.evaluation import evaluate_azimuth, load_regressor

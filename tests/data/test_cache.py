@@ -11,7 +11,8 @@ import pytest
 from discogan.cli import main
 from discogan.data import folder_records
 from discogan.data.cache import Cache, building_folder
-from discogan.data.store import Decoding, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import open_store
 from tests.conftest import write_images
 
 

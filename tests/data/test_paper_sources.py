@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from discogan.data.decoding import Decoding, decode_record
 from discogan.data.facescrub import TEST_COUNT, FaceScrub
 from discogan.data.handbags_shoes import HandbagsShoes
 from discogan.data.official_renders import OfficialRenders
-from discogan.data.store import Decoding, decode_record, open_store
+from discogan.data.store import open_store
 from discogan.errors import DataError
 from discogan.registry import SOURCES
 from tests.conftest import write_images

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from discogan.data.celeba import TEST_COUNT, CelebA
+from discogan.data.decoding import Decoding, decode_record
 from discogan.data.folders import Folders
 from discogan.data.side_by_side import SideBySide
-from discogan.data.store import Decoding, decode_record
 from discogan.data.train_ab import TrainAB
 from discogan.errors import ConfigError, DataError
 from discogan.registry import SOURCES

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from discogan.data import folder_records
+from discogan.data import decoding, folder_records
 from discogan.data import store as store_module
-from discogan.data.store import Decoding, cache_folder, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import cache_folder, open_store
 from discogan.errors import CacheError, ConfigError, DataError
 from discogan.images import decode_image, fit_image, to_pixels
 from tests.conftest import write_images
@@ -56,7 +57,7 @@ def test_several_processes_give_the_same_store(tmp_path):
 def test_opening_a_store_again_decodes_and_reads_no_image(tmp_path, decodings, monkeypatch):
     records = folder_records(write_images(tmp_path / "a", 3, 0))
     first = open_store(records, SMALL, cache=tmp_path / "cache")
-    monkeypatch.setattr(store_module, "_hash_contents", lambda *_: pytest.fail("read the images again"))
+    monkeypatch.setattr(store_module, "hash_contents", lambda *_: pytest.fail("read the images again"))
     second = open_store(records, SMALL, cache=tmp_path / "cache")
     assert len(decodings) == 1
     assert (first.pixels == second.pixels).all()
@@ -267,14 +268,14 @@ def test_the_same_size_and_time_with_other_content_is_noticed(tmp_path):
 def test_a_file_that_changes_while_a_store_is_built_does_not_poison_the_cache(tmp_path, monkeypatch):
     images, cache = write_images(tmp_path / "images", 3, 1), tmp_path / "cache"
     original, other = (images / "001.png").read_bytes(), (images / "002.png").read_bytes()
-    hash_contents = store_module._hash_contents
+    hash_contents = store_module.hash_contents
 
     def change_after_hashing(*arguments):
         digests = hash_contents(*arguments)
         (images / "001.png").write_bytes(other)
         return digests
 
-    monkeypatch.setattr(store_module, "_hash_contents", change_after_hashing)
+    monkeypatch.setattr(store_module, "hash_contents", change_after_hashing)
     changed = open_small(images, cache)
     assert (changed.pixels[1] == changed.pixels[2]).all()
     monkeypatch.undo()
@@ -287,14 +288,14 @@ def test_a_file_that_changes_while_a_store_is_built_does_not_poison_the_cache(tm
 def test_a_file_that_vanishes_while_a_store_is_built_is_named(tmp_path, monkeypatch):
     images, cache = write_images(tmp_path / "images", 40, 1), tmp_path / "cache"
     content = (images / "001.png").read_bytes()
-    hash_contents = store_module._hash_contents
+    hash_contents = store_module.hash_contents
 
     def remove_after_hashing(*arguments):
         digests = hash_contents(*arguments)
         (images / "001.png").unlink()
         return digests
 
-    monkeypatch.setattr(store_module, "_hash_contents", remove_after_hashing)
+    monkeypatch.setattr(store_module, "hash_contents", remove_after_hashing)
     assert "001.png does not exist" in open_small(images, cache).skipped[0]
     monkeypatch.undo()
     (images / "001.png").write_bytes(content)
@@ -308,7 +309,7 @@ def test_a_cache_that_cannot_be_written_is_one_message(tmp_path, monkeypatch, nu
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(store_module, "_decode_chunk", refuse)
+    monkeypatch.setattr(decoding, "_decode_chunk", refuse)
     with pytest.raises(CacheError, match="DISCOGAN_CACHE") as caught:
         open_small(images, tmp_path / "cache")
     assert ("Free some disk space" in str(caught.value)) == (number == errno.ENOSPC)

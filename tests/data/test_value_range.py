@@ -10,7 +10,8 @@ from PIL import Image
 
 from discogan.config import Config, DataOptions, load_config
 from discogan.data import folder_records
-from discogan.data.store import Decoding, open_store
+from discogan.data.decoding import Decoding
+from discogan.data.store import open_store
 from discogan.errors import ConfigError, DataError
 from discogan.images import decode_image, to_pixels
 from discogan.images.ranges import Extent, choose_range

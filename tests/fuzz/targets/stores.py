@@ -36,7 +36,8 @@ class CacheFiles(Target):
 
     def _open(self) -> object:
         from discogan.data import folder_records
-        from discogan.data.store import Decoding, open_store
+        from discogan.data.decoding import Decoding
+        from discogan.data.store import open_store
 
         return open_store(folder_records(self.material / "b"), Decoding(32, 3), cache=self.work / "cache", workers=1)
 

@@ -78,7 +78,7 @@ class AnchorFiles(Target):
     def run(self, case: Case) -> None:
         from discogan.config import AnchorOptions
         from discogan.data.anchors import read_anchors
-        from discogan.data.store import Decoding
+        from discogan.data.decoding import Decoding
 
         decoding = Decoding(32, 3)
         folders = (self.material / "a", self.material / "b")
