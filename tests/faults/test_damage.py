@@ -87,8 +87,10 @@ def check(tally: Tally, site: Site, command: str, result: Result, case: str, dam
     allowed = [0, 1, 2] if command == "verify" else [0, 2]
     if not tally.check_end(result, allowed, case) or result.code:
         return
-    if command == "verify" and damaged.parent.name.startswith(("best", "step-")):
-        tally.wrong.append(f"{case}: the damage is not found")
+    if command == "verify":
+        if damaged.parent.name.startswith(("best", "step-")):
+            tally.wrong.append(f"{case}: the damage is not found")
+        return
     first, *others = right_outcomes(site, command)
     got = outcome(site.trial, command)
     is_named = any(str(path) in result.err + result.out for path in (damaged, damaged.parent))
@@ -131,7 +133,8 @@ RUN_CASES = [
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("command", "kind"), RUN_CASES)
 def test_a_damaged_file_of_a_run(site: Site, trial, command, kind):
-    right_outcomes(site, command)
+    if command != "verify":
+        right_outcomes(site, command)
     with scenario(f"file {kind}", f"run, {command}") as tally:
         rng = random.Random(f"{command} {kind}")
         files, seed_files = run_files(site), run_files(site, "seeds")
