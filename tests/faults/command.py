@@ -15,7 +15,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 ROOT = Path(__file__).parents[2]
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "GIT_DIR": os.devnull,  # A commit during the suite must not change the revision in config.json.
+}
 GRACE_SECONDS = 3.0
 """Time that a command's own child processes have to end after it."""
 TRACEBACK = "Traceback (most recent call last)"
@@ -132,7 +137,7 @@ class Launcher:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, **ONE_THREAD},
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,
         )
         self._answer()
@@ -162,7 +167,7 @@ class Launcher:
                 stdout=out,
                 stderr=err,
                 cwd=ROOT,
-                env={**os.environ, **ONE_THREAD, **environment},
+                env={**os.environ, **ENVIRONMENT, **environment},
                 start_new_session=True,
             )
         self._fresh[process.pid] = process
