@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -121,6 +122,7 @@ if __name__ == "__main__":
     preload()
     reply("ready")
     code = run(serve())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The command has ended; what follows is not part of the package.
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
