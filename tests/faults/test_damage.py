@@ -26,6 +26,8 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
 
 def flip_bit(data: bytes, rng: random.Random) -> bytes:
     """Return the data with one bit changed, in the last nine tenths: the weights of a tensor file, not its header."""
+    if not data:
+        return data
     changed = bytearray(data)
     position = rng.randrange(len(data) // 10, len(data))
     changed[position] ^= 1 << rng.randrange(8)
