@@ -133,15 +133,25 @@ OUT_OF_MEMORY_TEXTS = (
     "bad allocation",
     "can't start new thread",
     "failed to map segment from shared object",
+    "could not create a primitive",
+    "could not create a memory object",
+    "encoding error 1",
+    "lost sys.stderr",
+    "returned null without setting an exception",
 )
-"""What PyTorch, ONNX Runtime, the C++ library and the loader say if memory is short, in lower case."""
+"""What PyTorch, oneDNN, ONNX Runtime, Pillow, the C++ library and the loader say if memory is short, in lower case."""
+MEMORY_ERROR_KINDS = (RuntimeError, ImportError, OSError, ValueError, SystemError)
+"""Kinds of errors that libraries raise if memory is short."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that memory is short; libraries raise many kinds of errors then."""
-    if isinstance(error, MemoryError):
-        return True
-    if isinstance(error, DiscoGANError) or not isinstance(error, RuntimeError | ImportError | OSError):
-        return False
-    text = str(error).lower()
-    return any(part in text for part in OUT_OF_MEMORY_TEXTS)
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, DiscoGANError):
+        text = str(seen).lower()
+        if isinstance(seen, MemoryError):
+            return True
+        if isinstance(seen, MEMORY_ERROR_KINDS) and any(part in text for part in OUT_OF_MEMORY_TEXTS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -339,6 +339,8 @@ class Verdict:
     """Number of known pairs that training did not use, if there are any."""
     anchors_found: Mapping[Direction, Share] | None = None
     """Share of them whose partner is nearer to their translation than every image of the probe."""
+    steps: Count | None = None
+    """Steps of the run when its budget was used; ``None`` in evaluations and in runs of version 0.1.0."""
 
     def to_dict(self) -> Table:
         """Plain values for JSON."""

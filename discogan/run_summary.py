@@ -11,7 +11,7 @@ from discogan.config import Config, Table
 from discogan.directions import DIRECTIONS
 from discogan.files import write_text
 from discogan.records import Count, convert_record, read_json, read_json_lines
-from discogan.run_folder import RunFolder, read_progress
+from discogan.run_folder import RunFolder, read_progress, step_of
 from discogan.run_records import (
     POSITION_KEYS,
     Evaluation,
@@ -164,6 +164,9 @@ def read_verdict(folder: RunFolder) -> Table | None:
     if not folder.verdict.exists():
         return None
     after_training = convert_record(with_current_keys(read_json(folder.verdict)), Verdict, folder.verdict)
+    newest = folder.last_checkpoint()
+    if after_training.steps is not None and newest is not None and step_of(newest) > after_training.steps:
+        return None  # The run is being trained with a larger budget.
     evaluation = read_evaluation(folder)
     if evaluation is not None and evaluation["verdict"] is not None:
         verdict: Table = evaluation["verdict"]

@@ -16,6 +16,7 @@ from discogan.errors import ConfigError, DataError, DivergedError, RunError
 from discogan.records import read_json_lines
 from discogan.run_folder import RunFolder, read_progress
 from discogan.run_records import RunDescription
+from discogan.run_summary import read_verdict
 from discogan.training import Observer, resume
 from discogan.training.data import prepare_data
 from discogan.training.signals import catch_signals
@@ -391,3 +392,41 @@ def test_resuming_never_starts_again_from_zero_in_silence(domains, tmp_path, dam
     with pytest.raises(RunError, match="was trained before, but none of its checkpoints is complete"):
         resume(tmp_path / "run")
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == metrics
+
+
+def test_a_resumed_run_logs_the_losses_of_an_uninterrupted_one(domains, tmp_path):
+    settings = ("training.log_every_steps=5", "training.checkpoint_every_steps=3")
+    fit(domains, tmp_path / "whole", *settings, steps=14)
+    fit(domains, tmp_path / "parts", *settings, steps=14, observer=StopAt(7))
+    resume(tmp_path / "parts")
+    logs = [read_json_lines(tmp_path / name / "metrics.jsonl") for name in ("whole", "parts")]
+    for record in (*logs[0], *logs[1]):
+        del record["elapsed_seconds"], record["images_per_second"]
+    assert logs[0] == logs[1]
+
+
+def test_a_verdict_stays_until_a_newer_checkpoint_is_on_disk(domains, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    fit(domains, run)
+    verdict = read_verdict(RunFolder(run))
+    assert verdict is not None
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("discogan.training.trainer.save_checkpoint", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            resume(run, steps=9)
+    assert read_verdict(RunFolder(run)) == verdict
+    resume(run, steps=9)
+    assert read_verdict(RunFolder(run))["steps"] == 9
+
+
+def test_the_verdict_of_a_smaller_budget_is_ignored(domains, tmp_path):
+    run = tmp_path / "run"
+    fit(domains, run)
+    stale = (run / "verdict.json").read_text()
+    resume(run, steps=9)
+    (run / "verdict.json").write_text(stale)
+    assert read_verdict(RunFolder(run)) is None

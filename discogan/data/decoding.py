@@ -2,9 +2,12 @@
 
 import hashlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -145,9 +148,15 @@ def _worker_map(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]
         return
     # With fork, a plain script can call train() without a __main__ guard; on other systems only spawn is safe.
     method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_prepare_worker)
+
+    def map_jobs(function: Callable[..., Any], *jobs: Sequence[Any]) -> Iterator[Any]:
+        # The first job starts the processes, which inherit the mask: Ctrl-C is left to this process.
+        with _interrupts_blocked():
+            return pool.map(function, *jobs)
+
     try:
-        yield pool.map
+        yield map_jobs
     except BrokenProcessPool as error:
         raise DataError(
             "A decoding process died. Free memory and disk space, or decode in one process with --set data.workers=1. "
@@ -157,9 +166,30 @@ def _worker_map(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process, which shuts the workers down."""
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C in this thread; Windows has no signal masks."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the main process, which shuts the workers down, and end when it ends, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _decode_chunk(job: Job) -> Decoded:

@@ -120,8 +120,8 @@ class Learner:
         state |= {f"generators.{name}": value for name, value in self.generators.state_dict().items()}
         return {**files, "training_state": state}
 
-    def restore(self, checkpoint: Path) -> None:
-        """Restore what ``state`` returned.
+    def restore(self, checkpoint: Path) -> State:
+        """Restore what ``state`` returned; return the trainer's tensors in the checkpoint (``loss_log``).
 
         Raises ``DamagedCheckpointError`` if files are missing, have changed, or do not fit.
         """
@@ -131,7 +131,7 @@ class Learner:
             for name, network in networks.items():
                 load_network(network, read_tensors(checkpoint, name, record), checkpoint, name)
         state = read_tensors(checkpoint, "training_state", record)
-        known = ("generator_optimiser", "discriminator_optimiser", "objective", "generators")
+        known = ("generator_optimiser", "discriminator_optimiser", "objective", "generators", "loss_log")
         for key in state:
             if key.partition(".")[0] not in known:
                 raise DamagedCheckpointError(checkpoint, f"training_state.safetensors has an unknown tensor {key}")
@@ -140,6 +140,7 @@ class Learner:
         load_optimiser_state(self.discriminator_optimiser, "discriminator_optimiser", state, checkpoint)
         objective_state = {name: value.to(self.device) for name, value in _below(state, "objective").items()}
         self.objective.load_state_dict(objective_state)
+        return _below(state, "loss_log")
 
     def _adam(self, networks: torch.nn.Module) -> torch.optim.Adam:
         options = self.config.training

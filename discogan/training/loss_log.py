@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from discogan.objectives import Terms
 
@@ -48,6 +49,26 @@ class LossLog:
                 series.setdefault(name, []).append(value)
         self._read = []
         return {name: sum(values) / len(values) for name, values in sorted(series.items())}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the steps and values of each pending term by name, float64 (2, N), for a checkpoint.
+
+        A resumed run then logs the same means as an uninterrupted one.
+        """
+        series: dict[str, list[tuple[int, float]]] = {}
+        for step, values in self._values():
+            for name, value in values.items():
+                series.setdefault(name, []).append((step, value))
+        return {name: torch.tensor(pairs, dtype=torch.float64).T.contiguous() for name, pairs in series.items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what ``state_dict`` returned."""
+        by_step: dict[int, dict[str, float]] = {}
+        for name, pairs in state.items():
+            for step, value in pairs.T.tolist():
+                by_step.setdefault(int(step), {})[name] = value
+        self._pending = []
+        self._read = sorted(by_step.items())
 
     def _values(self) -> list[tuple[int, dict[str, float]]]:
         """Return the terms of every step since the last means, after moving the pending ones off the device."""

@@ -95,10 +95,9 @@ def _fit(run: RunFolder, description: RunDescription, data: TrainingData, observ
     if not run.exists:
         run.create(description)
     trainer = Trainer(description.config, run, data, observer)
-    run.verdict.unlink(missing_ok=True)  # It belongs to a smaller budget.
     outcome = trainer.fit()
     if outcome.ended != "interrupted":
-        verdict = _final_verdict(trainer)
+        verdict = replace(_final_verdict(trainer), steps=outcome.step)
         write_json(run.verdict, verdict.to_dict())
         outcome = replace(outcome, verdict=verdict)
     observer.on_end(outcome)

@@ -41,9 +41,10 @@ class Trainer:
         self.model, self.device = self.learner.model, self.learner.device
         pixels_a, pixels_b = expect_random_access(data.a.pixels), expect_random_access(data.b.pixels)
         self.batches = UnpairedBatches(pixels_a, pixels_b, options.batch_size, config.seed, config.data.flip)
-        self.progress = self._restore()
-        self.budget = Budget(options, self.progress)
         self.losses = LossLog()
+        self.progress = self._restore()
+        self._first_step = self.progress.step
+        self.budget = Budget(options, self.progress)
         self.metrics_log = MetricsLog(run.metrics, self.progress.step)
         self.scores_log = MetricsLog(run.scores, self.progress.step)
         self.monitor = Monitor(read_scores(run))
@@ -147,7 +148,16 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint, unless a loss or a weight is not finite."""
         self._require_finite()
-        save_checkpoint(self.run, self.learner.state(), self.progress, self.config.training.keep_checkpoints)
+        files = self.learner.state()
+        files["training_state"] |= {f"loss_log.{name}": values for name, values in self.losses.state_dict().items()}
+        save_checkpoint(self.run, files, self.progress, self.config.training.keep_checkpoints)
+        # Only now, because a full disk must not cost a finished run its verdict.
+        self._remove_former_verdict()
+
+    def _remove_former_verdict(self) -> None:
+        """Remove the verdict of a smaller budget; ``read_verdict`` ignores it from the first newer checkpoint on."""
+        if self.progress.step > self._first_step:
+            self.run.verdict.unlink(missing_ok=True)
 
     def _require_finite(self) -> None:
         """Raise ``DivergedError`` before a broken state can become the newest checkpoint."""
@@ -173,7 +183,7 @@ class Trainer:
         damaged = {path.name: "incomplete" for path in self.run.broken_checkpoints()}
         for checkpoint in reversed(self.run.complete_checkpoints()):
             try:
-                self.learner.restore(checkpoint)
+                self.losses.load_state_dict(self.learner.restore(checkpoint))
             except DamagedCheckpointError as error:
                 damaged[checkpoint.name] = error.problem
                 continue

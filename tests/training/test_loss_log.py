@@ -42,3 +42,16 @@ def test_checking_keeps_the_losses():
     log.add(0, terms(a=1.0))
     log.first_non_finite()
     assert log.take_means() == {"a": 1.0}
+
+
+def test_a_restored_log_has_the_means_of_an_uninterrupted_one():
+    values = [{"a": 0.1, "b": 3.0}, {"a": 0.7}, {"a": 1e-30, "b": -2.5}, {"b": 7.0}]
+    whole, first, second = LossLog(), LossLog(), LossLog()
+    for step, terms in enumerate(values):
+        log = first if step < 2 else second
+        if step == 2:
+            second.load_state_dict(first.state_dict())
+        for each in (whole, log):
+            each.add(step, {name: torch.tensor(value) for name, value in terms.items()})
+    assert second.take_means() == whole.take_means()
+    assert second.state_dict() == {}
