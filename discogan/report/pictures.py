@@ -61,9 +61,10 @@ def curves(series: Series, label: str) -> str:
     shown = {name: points for name, points in series.items() if len(points[0]) > 1}
     if not shown:
         return ""
-    # A fixed salt gives equal runs equal pages.
-    fonts = {"svg.fonttype": "none", "svg.hashsalt": "discogan", "font.size": 9, "font.family": "sans-serif"}
-    with matplotlib.rc_context(fonts):
+    with matplotlib.rc_context(
+        # A fixed salt gives equal runs equal pages.
+        {"svg.fonttype": "none", "svg.hashsalt": "discogan", "font.size": 9, "font.family": "sans-serif"}
+    ):
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
         axes = figure.subplots()
         for number, (name, (steps, values)) in enumerate(shown.items()):
