@@ -57,7 +57,8 @@ def prepare(task: Task, data: Path, folder: Path) -> Path:
 
 def reserve_pairs(task: Task, data: Path, folder: Path) -> Path:
     """Link the data set into a folder, with some evenly spaced test pairs moved from the test to the anchors."""
-    tests = list(zip(*pair_records(data / "test_a", data / "test_b"), strict=True))
+    pairs = pair_records(data / "test_a", data / "test_b")
+    tests = list(zip(pairs.a, pairs.b, strict=True))
     # Not ``evenly_spaced``: another selection would not match the recorded rows.
     reserved = {index * len(tests) // task.reserve for index in range(task.reserve)}
     for part in ("train_a", "train_b"):

@@ -25,7 +25,7 @@ from discogan.names import expand_user, name_of
 Table = dict[str, Any]
 Kind = TypeVar("Kind")
 MAX_NUMBER = 2**53
-"""Largest number that an option may have: beyond it, JSON readers of other languages lose digits."""
+"""Largest whole number that an option may have: beyond it, JSON readers of other languages lose digits."""
 
 
 # Types and bounds of an option --------------------------------------------------------------------
@@ -118,8 +118,10 @@ def check_value(value: Any, hint: Any, name: str) -> Any:
     choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
     # A generic type, such as list[str], is checked without its parameters.
     kinds = [get_origin(member) or member for member in members if get_origin(member) is not Literal]
-    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
-        raise ConfigError(f"{name} must be a finite number of at most {MAX_NUMBER:,}, not {shown(value)}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, not {value}.")
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise ConfigError(f"{name} must be a number up to {MAX_NUMBER:,}, not {shown(value)}.")
     if isinstance(value, str) and "\0" in value:
         raise ConfigError(f"{name} must be text without NUL characters, not {shown(value)}.")
     if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
@@ -137,7 +139,9 @@ def _require_plain(name: str, value: Any) -> None:
     """Raise ``ConfigError`` for a nested table, a huge number or text with NUL; no component has such an option."""
     items = value if isinstance(value, list) else [value]
     for item in items:
-        is_number = isinstance(item, int | float) and abs(item) <= MAX_NUMBER
+        is_number = (
+            math.isfinite(item) if isinstance(item, float) else isinstance(item, int) and abs(item) <= MAX_NUMBER
+        )
         is_text = isinstance(item, str) and "\0" not in item
         if not (item is None or is_number or is_text):
             raise ConfigError(f"{name} must be text, a list, or a number up to {MAX_NUMBER:,}, not {shown(value)}.")

@@ -1,6 +1,5 @@
 """Runs are shared and loaded again, without paths or names of this machine."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ from discogan import hub
 from discogan.cli import main
 from discogan.errors import DataError, RunError
 from discogan.exporting import export
+from discogan.run_folder import RunFolder
+from discogan.run_summary import read_verdict
 from tests.conftest import SMALL
 from tests.fake_hub import FakeHub
 
@@ -42,7 +43,7 @@ def test_the_card_has_the_verdict_the_counts_and_the_settings(packaged, small_ru
     head = card.split("---")[1]
     assert "license: mit" in head
     assert "pipeline_tag: image-to-image" in head
-    assert json.loads((small_run / "verdict.json").read_text())["reason"] in card
+    assert read_verdict(RunFolder(small_run))["reason"] in card
     assert "13 images of A and 10 of B" in card
     assert "samples.png" in card
     assert (packaged / "samples.png").exists()
@@ -162,6 +163,7 @@ def test_a_used_folder_keeps_nothing_of_the_former_package(small_run, tmp_path):
     folder = hub.package(small_run, tmp_path / "out", samples=True)
     bare = shutil.copytree(small_run, tmp_path / "bare")
     (bare / "verdict.json").unlink()
+    (bare / "evaluation.json").unlink(missing_ok=True)
     (folder / "notes.txt").write_text("mine")
     hub.package(bare, folder)
     names = {file.name for file in folder.iterdir()}

@@ -16,7 +16,7 @@ from discogan.api import train
 from discogan.errors import ConfigError
 from discogan.exporting import export
 from discogan.web import Limits, create_app, load_served
-from tests.conftest import SMALL
+from tests.conftest import SMALL, refresh_digests
 from tests.web.conftest import LIMITS, connect, opened, png
 
 TRANSLATE = "/v1/translate?direction=a_to_b"
@@ -253,4 +253,5 @@ def test_there_are_no_examples_if_the_images_are_missing(small_run, tmp_path):
     for file in (small_run / "best").iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
     (moved / "config.json").write_text(config.read_text().replace("/domains", "/nowhere"))
+    refresh_digests(moved)
     assert load_served([moved])["moved"].examples == {}
