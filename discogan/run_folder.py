@@ -115,6 +115,15 @@ class RunFolder:
         load_recorded_imports(plan.description.imports, self.path)
         return plan
 
+    @property
+    def is_search(self) -> bool:
+        """Whether seeds are still being compared here: the run itself has not trained further than any of them."""
+        if self.exists or not self.plan.exists():
+            return False
+        own = self.last_checkpoint()
+        seeds = [RunFolder(path).last_checkpoint() for path in self.seeds.glob("seed-*")]
+        return own is None or step_of(own) <= max((step_of(path) for path in seeds if path), default=0)
+
     def load_imports(self) -> None:
         """Load the user's files that the run records; raise ``RunError`` if one is missing or not trusted."""
         if self.config.exists():
@@ -317,6 +326,9 @@ def _read_config(folder: Path) -> Any:
             f"There is no run at {folder}{suggest_path(folder)}. Start one with discogan train A B --out {folder}."
         )
     if not (folder / "config.json").exists():
+        newest = RunFolder(folder).last_checkpoint()
+        if newest is not None:
+            raise RunError(f"{folder / 'config.json'} is missing. Copy {newest / 'config.json'} to it.")
         inner = next(folder.glob("*/config.json"), None)
         advice = f"There is one at {inner.parent}." if inner else f"Start one with discogan train A B --out {folder}."
         raise RunError(f"There is no run at {folder} (no config.json). {advice}")

@@ -63,8 +63,7 @@ def resume(
     run = RunFolder(out)
     run.require_resumable()
     with run.locked():
-        is_search = run.plan.exists() and not run.exists
-        description = run.read_plan().description if is_search else run.describe_for_training()
+        description = run.read_plan().description if run.is_search else run.describe_for_training()
         config = change_training(description.config, steps, minutes, settings)
         check_config(config)
         try:
