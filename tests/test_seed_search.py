@@ -221,8 +221,8 @@ def test_a_search_whose_run_lost_its_config_is_not_started_again(domains, tmp_pa
     api.train(*domains, out=run, image_size=32, steps=12, seeds_tried=2, settings=SMALL)
     config = (run / "config.json").read_text()
     (run / "config.json").unlink()
-    with pytest.raises(RunError, match=r"config\.json is missing\. Copy .*checkpoints.step-000012.config\.json to it"):
+    with pytest.raises(RunError, match=r"config\.json is missing\. Copy .*checkpoints.step-000010.config\.json to it"):
         resume(run, steps=14)
-    shutil.copy(run / "checkpoints" / "step-000012" / "config.json", run / "config.json")
+    shutil.copy(run / "checkpoints" / "step-000010" / "config.json", run / "config.json")
     assert (run / "config.json").read_text() == config
     assert resume(run, steps=14).step == 14
