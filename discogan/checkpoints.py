@@ -5,6 +5,7 @@ Safetensors and JSON only: nothing is unpickled, so a run from a stranger cannot
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 import warnings
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -92,6 +93,15 @@ def _prune(run: RunFolder, keep: int) -> None:
         _delete(path)
     for left_over in run.checkpoints.glob(".dropping-*"):
         shutil.rmtree(left_over, ignore_errors=True)
+
+
+def set_aside(checkpoint: Path) -> Path:
+    """Rename a damaged checkpoint, so that it is neither used, nor counted, nor taken for one of its step."""
+    for number in itertools.count():
+        target = checkpoint.with_name(f"damaged-{checkpoint.name}" + (f"-{number}" if number else ""))
+        if not target.exists():
+            return checkpoint.rename(target)
+    raise AssertionError
 
 
 def _delete(checkpoint: Path) -> None:
@@ -189,13 +199,43 @@ def _load_unchanged(checkpoint: Path, device: torch.device) -> tuple[Translation
     raise DamagedCheckpointError(checkpoint, problem)
 
 
-def _identity(checkpoint: Path) -> bytes | None:
-    """Return the bytes of progress.json with the file's inode, or ``None`` if it is missing."""
+def _identity(checkpoint: Path) -> str | None:
+    """Return the content of progress.json with the file's inode and time, or ``None`` if it is missing or damaged."""
     file = checkpoint / "progress.json"
     try:
-        return file.read_bytes() + str(file.stat().st_ino).encode()
-    except OSError:
+        record = read_checkpoint_record(checkpoint)
+        return f"{record} {file.stat().st_ino} {file.stat().st_mtime_ns}"
+    except (OSError, RunError):
         return None
+
+
+def require_fitting(run: RunFolder, config: Config) -> None:
+    """Raise ``RunError`` if no complete checkpoint has the networks that config.json describes.
+
+    Only the headers of the files are read, and the networks are built on the meta device. So a config.json with huge
+    networks allocates nothing.
+    """
+    checkpoints = run.complete_checkpoints()
+    if not checkpoints:
+        return
+    with torch.device("meta"):
+        networks = build_model(config)
+    problem = ""
+    for checkpoint in reversed(checkpoints):
+        try:
+            for name in NETWORKS:
+                with safe_open(checkpoint / f"{name}.safetensors", "pt") as file:
+                    shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+                expected = {key: list(value.shape) for key, value in getattr(networks, name).state_dict().items()}
+                if shapes != expected:
+                    raise RunError(f"the weights of {name} in {checkpoint.name} have other shapes")
+            return
+        except (RunError, SafetensorError, OSError) as error:
+            problem = str(error)
+    raise RunError(
+        f"{run.config} describes other networks than those of its checkpoints ({problem}). "
+        f"Copy {checkpoints[-1] / 'config.json'} to it."
+    )
 
 
 def _load_checkpoint(checkpoint: Path, device: torch.device) -> tuple[TranslationModel, Config]:

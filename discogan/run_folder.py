@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -40,6 +41,8 @@ from discogan.trust import is_trusted, trust
 
 NETWORKS = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
 """The networks of a checkpoint, one safetensors file each."""
+FILES_OF_VERSION_0_1 = (*(f"{name}.safetensors" for name in NETWORKS), "training_state.safetensors", "config.json")
+"""The files of a checkpoint of version 0.1.0, whose progress.json does not name them."""
 CHECKPOINT_NAME = re.compile(r"step-(\d+)")
 """The name of a checkpoint, which holds its step."""
 MIN_REFERENCE_PROGRESS = 0.8
@@ -222,12 +225,12 @@ def is_complete_checkpoint(folder: Path) -> bool:
         return False
     try:
         record = read_checkpoint_record(folder)
-        sizes = {name: (folder / name).stat().st_size for name in record.files or {}}
+        if record.files is None:
+            return record.step == step_of(folder) and all((folder / name).is_file() for name in FILES_OF_VERSION_0_1)
+        sizes = {name: (folder / name).stat().st_size for name in record.files}
     except (RunError, OSError):
         return False
-    return record.step == step_of(folder) and all(
-        sizes[name] == digest.bytes for name, digest in (record.files or {}).items()
-    )
+    return record.step == step_of(folder) and all(sizes[name] == digest.bytes for name, digest in record.files.items())
 
 
 def read_checkpoint_record(checkpoint: Path) -> CheckpointRecord:
@@ -266,14 +269,20 @@ def read_verified(checkpoint: Path, name: str, record: CheckpointRecord) -> byte
 
     Checkpoints of version 0.1.0 have no digests, so their files are read as they are.
     """
+    if record.files is not None and name not in record.files:
+        raise DamagedCheckpointError(checkpoint, f"progress.json does not record {name}")
     try:
+        status = (checkpoint / name).stat()
+        # A pipe would block, and a device has no end.
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedCheckpointError(checkpoint, f"{name} is not a regular file")
+        if record.files is not None and status.st_size != record.files[name].bytes:
+            raise DamagedCheckpointError(checkpoint, f"{name} has changed since it was written (its size differs)")
         data = (checkpoint / name).read_bytes()
     except OSError as error:
         raise DamagedCheckpointError(checkpoint, f"{name} cannot be read ({error.strerror})") from error
     if record.files is None:
         return data
-    if name not in record.files:
-        raise DamagedCheckpointError(checkpoint, f"progress.json does not record {name}")
     if hashlib.sha256(data).hexdigest() != record.files[name].sha256:
         raise DamagedCheckpointError(checkpoint, f"{name} has changed since it was written (its SHA-256 differs)")
     return data

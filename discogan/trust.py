@@ -11,23 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import re
 import stat
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from discogan.files import cache_folder
 
 Kind = Literal["imports", "images"]
+MARKER = re.compile("[0-9a-f]{64}")
+"""The name of a marker: a SHA-256."""
 
 
 def trust(kind: Kind, content: bytes) -> None:
-    """Remember that this user trusts ``content``."""
-    if not _is_private(_trusted_folder()):
-        _make_private(_trusted_folder())
-    marker = _marker(kind, content)
-    marker.parent.mkdir(mode=0o700, exist_ok=True)
-    marker.touch(mode=0o600)
+    """Remember that this user trusts ``content``; nothing is remembered in a folder that belongs to another user."""
+    folder = _trusted_folder()
+    if not _is_private(folder):
+        _make_private(folder)
+    if _is_private(folder):
+        marker = _marker(kind, content)
+        marker.parent.mkdir(mode=0o700, exist_ok=True)
+        marker.touch(mode=0o600)
 
 
 def is_trusted(kind: Kind, content: bytes) -> bool:
@@ -57,9 +62,15 @@ def _is_private(folder: Path) -> bool:
 
 
 def _make_private(folder: Path) -> None:
-    """Replace a folder by an empty one that only this user can read or write."""
+    """Make a folder that only this user can read or write. Markers that others could have written are removed.
+
+    Nothing else in the folder is touched. A folder of another user stays as it is.
+    """
     if folder.is_symlink():
         folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):
+        folder.chmod(0o700)
+        for marker in folder.glob("*/*"):
+            if MARKER.fullmatch(marker.name) and marker.parent.name in get_args(Kind):
+                marker.unlink()

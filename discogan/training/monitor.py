@@ -35,7 +35,7 @@ class Alarm:
     """A problem and what to do about it."""
 
     kind: str
-    """few_images, collapse, domination, stall, busy_cpu, divergence or damaged_checkpoint."""
+    """few_images, collapse, domination, stall, busy_cpu, divergence, damaged_checkpoint or no_checkpoint."""
     message: str
 
 

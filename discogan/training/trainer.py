@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from discogan import devices
-from discogan.checkpoints import restore_best, save_best, save_checkpoint
+from discogan.checkpoints import require_fitting, restore_best, save_best, save_checkpoint, set_aside
 from discogan.config import Config
 from discogan.data.batches import UnpairedBatches
 from discogan.data.store import expect_random_access
@@ -19,7 +20,7 @@ from discogan.model import evaluation_mode
 from discogan.objectives import Terms
 from discogan.run_folder import NETWORKS, RunFolder, read_progress
 from discogan.run_records import Progress
-from discogan.run_summary import MetricsLog, read_scores
+from discogan.run_summary import MetricsLog, read_metrics, read_scores
 from discogan.training.budget import Budget
 from discogan.training.data import TrainingData
 from discogan.training.learner import Learner
@@ -37,6 +38,7 @@ class Trainer:
     def __init__(self, config: Config, run: RunFolder, data: TrainingData, observer: Observer) -> None:
         options = config.training
         self.config, self.run, self.data, self.observer = config, run, data, observer
+        require_fitting(run, config)
         self.learner = Learner(config)
         self.model, self.device = self.learner.model, self.learner.device
         pixels_a, pixels_b = expect_random_access(data.a.pixels), expect_random_access(data.b.pixels)
@@ -178,30 +180,46 @@ class Trainer:
         return DivergedError(step, term, f"The last good checkpoint is {last}." if last else "There is no checkpoint.")
 
     def _restore(self) -> Progress:
-        """Load the newest intact checkpoint, if there is one, and return its progress; name the damaged ones."""
+        """Load the newest intact checkpoint, if there is one, and return its progress.
+
+        Damaged checkpoints are named and set aside, because their steps must be written again.
+        """
         restore_best(self.run)
-        damaged = {path.name: "incomplete" for path in self.run.broken_checkpoints()}
+        damaged = dict.fromkeys(self.run.broken_checkpoints(), "incomplete")
         for checkpoint in reversed(self.run.complete_checkpoints()):
             try:
                 self.losses.load_state_dict(self.learner.restore(checkpoint))
             except DamagedCheckpointError as error:
-                damaged[checkpoint.name] = error.problem
+                damaged[checkpoint] = error.problem
                 continue
             if damaged:
-                self._raise_alarms([Alarm("damaged_checkpoint", _damage_message(self.run, damaged, checkpoint.name))])
+                message = _damage_message(self.run, damaged, checkpoint.name)
+                for path in damaged:
+                    set_aside(path)
+                self._raise_alarms([Alarm("damaged_checkpoint", message)])
             return read_progress(checkpoint)
-        if damaged or self.run.last.exists():
+        logged = self._last_logged_step()
+        must_have_checkpoint = logged > self.config.training.checkpoint_every_steps
+        if damaged or must_have_checkpoint or self.run.last.exists() or self.run.verdict.exists():
             names = f" (damaged: {_list(damaged)})" if damaged else ""
             raise RunError(
                 f"{self.run.path} was trained before, but none of its checkpoints is complete{names}. "
                 f"Restore {self.run.checkpoints}, or start a new run."
             )
+        if logged:
+            message = f"{self.run.path} was stopped at step {logged} or later, before its first checkpoint."
+            self._raise_alarms([Alarm("no_checkpoint", f"{message} Training starts again at step 0.")])
         return Progress()
 
+    def _last_logged_step(self) -> int:
+        """Return the last step in metrics.jsonl, 0 if there is none."""
+        records = read_metrics(self.run)
+        return int(records[-1]["step"]) if records else 0
 
-def _damage_message(run: RunFolder, damaged: Mapping[str, str], used: str) -> str:
+
+def _damage_message(run: RunFolder, damaged: Mapping[Path, str], used: str) -> str:
     return f"{run.path} has damaged checkpoints ({_list(damaged)}). Training continues from {used}."
 
 
-def _list(damaged: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {problem}" for name, problem in damaged.items())
+def _list(damaged: Mapping[Path, str]) -> str:
+    return "; ".join(f"{path.name}: {problem}" for path, problem in damaged.items())
