@@ -12,7 +12,7 @@ from discogan.config import Config, Table, load_config
 from discogan.errors import ConfigError
 from discogan.hub import fetch, is_hub_name
 from discogan.matching import Matcher, Matching
-from discogan.names import expand_user, name_of
+from discogan.names import absolute, expand_user, name_of
 from discogan.registry import TRACKERS
 from discogan.report import write_report
 from discogan.run_folder import RunFolder
@@ -74,7 +74,7 @@ def train(
     options: dict[str, Any] = {"steps": steps, "minutes": minutes, "seeds_tried": seeds_tried}
     config = resolve_config(a, b, preset=preset, image_size=image_size, seed=seed, settings=settings, **options)
     if anchors is not None:
-        config = replace(config, anchors=replace(config.anchors, file=name_of(expand_user(anchors).resolve())))
+        config = replace(config, anchors=replace(config.anchors, file=name_of(absolute(expand_user(anchors)))))
     return _with_report(training.train(config, out, _observers(track, on_step, observer)))
 
 
@@ -231,9 +231,9 @@ def resolve_config(
 
 def _source(a: Path, b: Path | None, source: Table) -> Table:
     """Return the source for the folders given: two folders, one source's root, or one with trainA and trainB."""
-    root = expand_user(a).resolve()
+    root = absolute(expand_user(a))
     if b is not None:
-        return {"name": "folders", "a": name_of(root), "b": name_of(expand_user(b).resolve())}
+        return {"name": "folders", "a": name_of(root), "b": name_of(absolute(expand_user(b)))}
     if source["name"] != "folders":
         return {**source, "root": name_of(root)}
     if not (root / "trainA").is_dir():

@@ -20,9 +20,10 @@ from torch.optim import Optimizer
 
 from discogan.config import Config
 from discogan.devices import place
-from discogan.errors import DamagedCheckpointError, DamagedCheckpointWarning, RunError
+from discogan.errors import DamagedCheckpointError, DamagedCheckpointWarning, RecordError, RunError
 from discogan.files import sync, write_json, write_text
 from discogan.model import TranslationModel, build_model
+from discogan.records import parse_json
 from discogan.run_folder import (
     NETWORKS,
     RunFolder,
@@ -258,8 +259,11 @@ def _load_checkpoint(checkpoint: Path, device: torch.device) -> tuple[Translatio
 
 def read_description(checkpoint: Path, record: CheckpointRecord) -> RunDescription:
     """Return the description in a checkpoint's config.json, after its digest is verified."""
-    read_verified(checkpoint, "config.json", record)
-    return RunFolder(checkpoint).describe()
+    data = read_verified(checkpoint, "config.json", record)
+    try:
+        return RunFolder(checkpoint).describe(parse_json(data, checkpoint / "config.json"))
+    except RecordError as error:
+        raise DamagedCheckpointError(checkpoint, f"config.json: {error.problem}") from error
 
 
 def check_state(network: nn.Module, state: State, checkpoint: Path, name: str) -> None:
@@ -292,9 +296,12 @@ def load_network(network: nn.Module, state: State, checkpoint: Path, name: str) 
 def optimiser_state(optimiser: Optimizer, prefix: str) -> State:
     """Return an optimiser's tensors by name; its settings are in the run's configuration."""
     tensors: State = {}
-    for index, values in optimiser.state_dict()["state"].items():
+    state = optimiser.state_dict()["state"]
+    for index, values in state.items():
         for name, value in values.items():
             tensors[f"{prefix}.{index}.{name}"] = value
+    # A parameter that never had a gradient has no state, so loading must know which ones have.
+    tensors[f"{prefix}.parameters"] = torch.tensor(sorted(state), dtype=torch.int64)
     return tensors
 
 
@@ -304,6 +311,8 @@ def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State, chec
     Raises ``DamagedCheckpointError`` unless each parameter has all of Adam's state, in its own shape and dtype, or none
     because it never had a gradient.
     """
+    tensors = dict(tensors)
+    stepped = tensors.pop(f"{prefix}.parameters", None)
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, State] = {}
     for key, value in tensors.items():
@@ -312,6 +321,9 @@ def load_optimiser_state(optimiser: Optimizer, prefix: str, tensors: State, chec
             if not (index.isdecimal() and int(index) < len(parameters) and name in ADAM_STATE):
                 raise DamagedCheckpointError(checkpoint, f"the optimiser has no state {key}")
             state.setdefault(int(index), {})[name] = value
+    # Version 0.1.0 did not record it.
+    if stepped is not None and sorted(state) != stepped.tolist():
+        raise DamagedCheckpointError(checkpoint, f"the state of some parameters of {prefix} is missing")
     for number, values in state.items():
         _check_adam_state(f"{prefix}.{number}", values, parameters[number], checkpoint)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -329,3 +341,5 @@ def _check_adam_state(name: str, values: State, parameter: Tensor, checkpoint: P
             raise DamagedCheckpointError(checkpoint, f"the optimiser's {name}.{key} is missing")
         if values[key].shape != shape or values[key].dtype != torch.float32:
             raise DamagedCheckpointError(checkpoint, f"the optimiser's {name}.{key} has another shape or dtype")
+        if key != "exp_avg" and (values[key] < 0).any():
+            raise DamagedCheckpointError(checkpoint, f"the optimiser's {name}.{key} is negative")

@@ -20,7 +20,7 @@ from importlib import resources
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from discogan.errors import ConfigError, shown, unknown_choice
-from discogan.names import expand_user, name_of
+from discogan.names import absolute, expand_user, name_of
 
 Table = dict[str, Any]
 Kind = TypeVar("Kind")
@@ -482,7 +482,7 @@ def parse_setting(setting: str) -> Table:
         if "\0" in value:
             raise ConfigError(f"{group}.{option} must be a path, not {shown(value)}.")
         # Absolute, so that the run can be resumed from any folder.
-        value = name_of(expand_user(value).resolve())
+        value = name_of(absolute(expand_user(value)))
     options = SHORTHANDS.get((group, option), (_with_current_name(group, option),))
     return {group: dict.fromkeys(options, value)}
 

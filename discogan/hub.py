@@ -8,9 +8,13 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
+from discogan.checkpoints import load_model
 from discogan.errors import RunError
 from discogan.extras import import_extra
 from discogan.files import remove_left_overs, unfinished_name, write_json, write_text
+from discogan.names import absolute
 from discogan.pages import render
 from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
 from discogan.run_folder import NETWORKS, RunFolder, read_checkpoint_record, read_verified, write_checkpoint_record
@@ -47,8 +51,14 @@ def package(
     summary = read_summary(run)
     checkpoint = summary.folder.inference_checkpoint()
     folder = Path(folder)
-    if RunFolder(folder).exists and not RunFolder(folder).is_checkpoint:
-        raise RunError(f"{folder} is a run folder. Give another folder for the files to share.")
+    for parent in [folder, *absolute(folder).parents[:2]]:
+        if RunFolder(parent).exists and not RunFolder(parent).is_checkpoint:
+            raise RunError(f"{folder} is a run folder or inside one. Give another folder for the files to share.")
+    is_package = RunFolder(folder).is_checkpoint
+    foreign = [name for name in SHARED_FILES if (folder / name).exists()]
+    if foreign and not is_package:
+        raise RunError(f"{folder} has a file {foreign[0]} of another origin. Give an empty folder.")
+    load_model(checkpoint, torch.device("cpu"))  # Damaged weights must not be shared.
     folder.mkdir(parents=True, exist_ok=True)
     remove_left_overs(folder)
     temporary = folder / unfinished_name()

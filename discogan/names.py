@@ -29,6 +29,11 @@ def expand_user(path: str | PurePath) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError)
 
 
+def absolute(path: str | PurePath) -> Path:
+    """Return an absolute path without links; one that contains a link to itself is returned as far as it leads."""
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a link to itself.
+
+
 def path_of(name: str) -> Path:
     """Return the path whose ``name_of`` is ``name``."""
     if os.name == "nt":

@@ -49,7 +49,9 @@ class OnnxModel:
         if not file.is_file():
             raise RunError(f"There is no file {file}{suggest_path(file)}. Give a model that discogan export wrote.")
         try:
-            self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+            # ONNX Runtime decodes paths in its own way, which fails for other names in some locales.
+            model = str(file) if str(file).isascii() else file.read_bytes()
+            self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
             text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         except Exception as error:  # ONNX Runtime has an exception of its own for every kind of damage.
             if is_out_of_memory(error):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discogan.config import Table, make_options
 from discogan.errors import ConfigError, RunError, unknown_choice
-from discogan.names import expand_user
+from discogan.names import absolute, expand_user
 from discogan.trust import is_trusted, trust
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def import_file(file: str | Path) -> None:
 
     Raises ``ConfigError`` if the file is missing or fails.
     """
-    path = expand_user(str(file).replace("\0", "?")).resolve()
+    path = absolute(expand_user(str(file).replace("\0", "?")))
     if path.suffix != ".py":
         raise ConfigError(f"{file} is not a Python file, whose name ends in .py. Give the file of your components.")
     if not path.is_file():

@@ -97,18 +97,21 @@ class RunFolder:
         self.checkpoints.mkdir(exist_ok=True)
         write_json(self.config, description.to_dict())
 
-    def describe(self) -> RunDescription:
+    def describe(self, table: Any = None) -> RunDescription:
         """Read config.json and load the user's files that it names; raise ``RunError`` if that fails.
+
+        ``table`` is the content of config.json if it was read already.
 
         The image folders of a run that was not trained by this user are left out (``trust_images``), because a
         stranger's run could name any folder of this machine.
         """
-        description = self.describe_for_training()
+        description = self.describe_for_training(table)
         return description if is_trusted("images", images_identity(description)) else description.without_images()
 
-    def describe_for_training(self) -> RunDescription:
+    def describe_for_training(self, table: Any = None) -> RunDescription:
         """Return the description with its image folders, which ``--resume`` asks for, whoever trained the run."""
-        description = RunDescription.from_dict(_read_config(self.path), self.config)
+        table = _read_config(self.path) if table is None else table
+        description = RunDescription.from_dict(table, self.config)
         load_recorded_imports(description.imports, self.path)
         return description
 

@@ -10,6 +10,7 @@ from typing import Any
 from discogan.config import Config, Table
 from discogan.directions import DIRECTIONS
 from discogan.files import write_text
+from discogan.names import absolute
 from discogan.records import Count, convert_record, read_json, read_json_lines
 from discogan.run_folder import RunFolder, read_progress, step_of
 from discogan.run_records import (
@@ -99,7 +100,7 @@ class RunSummary:
     @property
     def name(self) -> str:
         """The run folder's name."""
-        return self.folder.path.resolve().name
+        return absolute(self.folder.path).name
 
     @property
     def steps(self) -> int:

@@ -332,8 +332,8 @@ def _files_of(source: str | Path, without: Path | None) -> list[tuple[Path, Path
     path = Path(source)
     if path.is_dir():
         found, root = image_files(path), path
-    elif path.is_file():
-        return [(path, Path(path.name))]
+    elif path.exists():
+        return [(path, Path(path.name))]  # Of a pipe or a device, decoding reports what it is.
     else:
         matches = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
         found = [file for file in matches if file.is_file() and is_image_name(file.name)]

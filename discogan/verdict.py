@@ -149,33 +149,38 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
 
 
 def with_pairs(verdict: Verdict, scores: Mapping[str, Any]) -> Verdict:
-    """Let true pairs override the verdict.
+    """Let true pairs override the verdict. ``scores`` is the result of ``evaluate``.
 
-    A run that is worse than the untranslated input is unstable; one that is far better is found. Either needs a
-    difference of ``MIN_STANDARD_ERRORS``. ``scores`` is the result of ``evaluate``.
+    A run that is worse than the untranslated input or chance is unstable, and one that is far better is found. Both
+    need a difference of ``MIN_STANDARD_ERRORS``. If the pairs rule out a gain that counts, the run is at best
+    unconfirmed. The label of a run that has collapsed or copies its input stays. The reason always names the pairs.
     """
-    if verdict.label in ("unstable", "collapsed", "copies its input"):
-        return verdict
     count = scores["images_a"]
     gains = {direction: _top_1_gain(scores[direction], count) for direction in verdict.metrics}
     worst = min(gains, key=lambda direction: gains[direction][0] / gains[direction][1])
-    finding = (
-        f"{LABELS[worst]} finds {scores[worst]['top_1']:.1%} of {count} true partners; "
-        f"the untranslated input finds {scores[worst]['identity_top_1']:.1%}."
-    )
+    finding = _describe_pairs(worst, scores[worst], count)
+    if verdict.label in ("collapsed", "copies its input"):
+        return replace(verdict, reason=f"{verdict.reason} True pairs: {finding}")
     if any(gain < -MIN_STANDARD_ERRORS * error for gain, error in gains.values()):
         return replace(verdict, label="unstable", reason=f"True pairs contradict the relation: {finding}")
-    if verdict.label == "unconfirmed" and all(
-        gain >= max(MIN_TOP_1_GAIN - 1e-9, MIN_STANDARD_ERRORS * error) for gain, error in gains.values()
-    ):
+    if all(gain >= max(MIN_TOP_1_GAIN - 1e-9, MIN_STANDARD_ERRORS * error) for gain, error in gains.values()):
         return replace(verdict, label="found", reason=f"True pairs confirm the relation: {finding}")
-    if verdict.label == "unconfirmed":
-        gain, error = gains[worst]
-        needed = max(MIN_TOP_1_GAIN, MIN_STANDARD_ERRORS * error)
-        missing = f"Its gain is {gain:+.1%}; confirming the relation needs {needed:.1%}, in each direction."
+    gain, error = gains[worst]
+    needed = max(MIN_TOP_1_GAIN, MIN_STANDARD_ERRORS * error)
+    missing = f"Its gain is {gain:+.1%}; confirming the relation needs {needed:.1%}, in each direction."
+    is_ruled_out = any(gain + MIN_STANDARD_ERRORS * error < MIN_TOP_1_GAIN for gain, error in gains.values())
+    if verdict.label == "unconfirmed" or (verdict.label.startswith("found") and is_ruled_out):
         reason = f"True pairs neither confirm nor contradict the relation: {finding} {missing} Train longer."
-        return replace(verdict, reason=reason)
-    return verdict
+        return replace(verdict, label="unconfirmed", reason=reason)
+    return replace(verdict, reason=f"{verdict.reason} True pairs do not decide it: {finding}")
+
+
+def _describe_pairs(direction: Direction, scores: Mapping[str, float], count: int) -> str:
+    """Return what a direction finds, next to the untranslated input or to chance, whichever finds more."""
+    baseline, share = "the untranslated input finds", scores["identity_top_1"]
+    if scores["chance_top_1"] > share:
+        baseline, share = "chance finds", scores["chance_top_1"]
+    return f"{LABELS[direction]} finds {scores['top_1']:.1%} of {count} true partners; {baseline} {share:.1%}."
 
 
 def _top_1_gain(scores: Mapping[str, float], count: int) -> tuple[float, float]:

@@ -6,6 +6,7 @@ training has written a checkpoint then. Commands import PyTorch only when they r
 
 import importlib
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -100,6 +101,7 @@ def build_app(show_global_flags: bool = False) -> App:
         logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
         for file in import_files or ():
             import_file(file)
+        words = tuple(_with_home(word) for word in words)
         return app(words, result_action="return_value", exit_on_error=False, print_error=False)
 
     return app
@@ -144,6 +146,14 @@ def _show_warning(
         return
     for shown in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
         console.warn(shown)
+
+
+def _with_home(word: str) -> str:
+    """Replace ``~`` at the beginning of a word or of the value in ``--flag=value``; shells leave the latter alone."""
+    flag, equals, value = word.partition("=")
+    if flag.startswith("--") and equals and value.startswith("~"):
+        return f"{flag}={os.path.expanduser(value)}"  # noqa: PTH111 (an unknown user stays)
+    return os.path.expanduser(word) if word.startswith("~") else word  # noqa: PTH111
 
 
 def _fail_with(error: Exception, words: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from discogan.cli.console import print_evaluation, print_json_alone, say, write_result
 from discogan.cli.parameters import Device, JsonFile, RunPath, Threads
+from discogan.names import absolute
 
 EVIDENCE_LABELS = {"pairs": "true pairs", "azimuth": "azimuths", "against": "other runs"}
 
@@ -94,7 +95,7 @@ def _notes_on_earlier_evidence(
     """Return a line that names evidence which comes from an earlier evaluation; no line if there is none."""
     parts = []
     for kind, label in EVIDENCE_LABELS.items():
-        given_now = {str(path.resolve()) for path in given[kind] if path is not None}
+        given_now = {str(absolute(path)) for path in given[kind] if path is not None}
         earlier = [path for path in used[kind] if path not in given_now]
         if earlier:
             parts.append(f"the {label} given before ({', '.join(earlier)})")

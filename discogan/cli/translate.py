@@ -50,6 +50,7 @@ def translate(
         Images translated together.
     """
     from discogan.devices import own_state
+    from discogan.images import find_images
     from discogan.translator import Translator
 
     if not sources:
@@ -75,6 +76,10 @@ def translate(
         raise DataError(f"None of the {len(results):,} images could be translated. The lines above say why.")
     count = len(results) - len(failed)
     say(f"{count:,} image{'' if count == 1 else 's'} translated into {out}")
+    for source in sources:
+        left_out = find_images(Path(source)).left_out if Path(source).is_dir() else None
+        if left_out:
+            say(f"Left out of {source}: {left_out}.")
 
 
 def _only_direction(translator: Translator) -> Direction:

@@ -123,7 +123,7 @@ class Cache:
         kept, listings = set(self.store_names()), 0
         for name in self.listing_names():
             listing = self.listings / name
-            if listing.read_bytes()[: KEY_LENGTH + 1].decode("ascii", "replace") not in kept:
+            if listing.read_bytes()[:KEY_LENGTH].decode("ascii", "replace") not in kept:
                 freed += listing.stat().st_size
                 listing.unlink()
                 listings += 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from discogan.config import Options
 from discogan.data import Record, folder_records
 from discogan.errors import DataError
-from discogan.names import path_of
+from discogan.names import absolute, path_of
 from discogan.registry import SOURCES
 
 
@@ -22,7 +22,7 @@ class Folders(Options):
     def records(self) -> tuple[list[Record], list[Record]]:
         folder_a, folder_b = path_of(self.a), path_of(self.b)
         records = folder_records(folder_a), folder_records(folder_b)
-        inner, outer = sorted((folder_a.resolve(), folder_b.resolve()), key=lambda path: -len(path.parts))
+        inner, outer = sorted((absolute(folder_a), absolute(folder_b)), key=lambda path: -len(path.parts))
         if inner.is_relative_to(outer):
             problem = "the same folder" if inner == outer else "one folder inside the other"
             raise DataError(f"A and B are {problem} ({inner}). Give two separate folders.")

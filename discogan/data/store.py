@@ -19,6 +19,7 @@ import math
 import mmap
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -157,21 +158,26 @@ def _cache_errors(cache: Path) -> Iterator[None]:
 def _read_listing(listing: Path) -> str | None:
     """Return the key in a listing, or ``None`` if there is none.
 
-    Only a digest is accepted: a damaged listing must never name another folder, because incomplete stores are removed.
+    Only a digest is accepted, because a damaged listing must never name another folder. A check value binds it to the
+    name of the listing, so the content of another listing is refused too.
     """
     try:
         if not listing.is_file():
             return None
         with listing.open("rb") as file:
-            key = file.read(KEY_LENGTH + 1).decode("ascii")
+            key, _, check = file.read(2 * KEY_LENGTH + 2).decode("ascii").partition(" ")
     except (OSError, UnicodeDecodeError):
         return None
-    return key if KEY.fullmatch(key) else None
+    return key if KEY.fullmatch(key) and check == _check_value(listing, key) else None
+
+
+def _check_value(listing: Path, key: str) -> str:
+    return hashlib.sha256(f"{listing.name} {key}".encode()).hexdigest()[:KEY_LENGTH]
 
 
 def _write_listing(listing: Path, key: str) -> None:
     listing.parent.mkdir(parents=True, exist_ok=True)
-    write_text(listing, key)
+    write_text(listing, f"{key} {_check_value(listing, key)}")
 
 
 def _digest(decoding: Decoding, records: Sequence[Record], contents: Sequence[str]) -> str:
@@ -357,6 +363,8 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
             raise
         # The files of a damaged store are replaced one by one, so that nothing else in its folder is touched.
         for name in ("pixels.npy", "index.json"):
+            if (folder / name).is_dir():
+                (folder / name).rename(folder / f"{name}-{uuid.uuid4().hex}")
             (temporary / name).replace(folder / name)
 
 

@@ -12,6 +12,7 @@ from discogan.errors import DataError
 from discogan.evaluation.azimuth import evaluate_azimuth
 from discogan.evaluation.scores import Scores, score_run
 from discogan.files import write_json
+from discogan.names import absolute
 from discogan.run_folder import RunFolder
 from discogan.run_summary import read_evaluation
 
@@ -31,7 +32,7 @@ class Evidence:
 
     def to_dict(self) -> dict[str, list[str]]:
         """Absolute paths for JSON."""
-        return {kind.name: [str(path.resolve()) for path in getattr(self, kind.name)] for kind in fields(self)}
+        return {kind.name: [str(absolute(path)) for path in getattr(self, kind.name)] for kind in fields(self)}
 
 
 def evaluate(
@@ -84,7 +85,7 @@ def with_earlier_evidence(given: Evidence, folder: RunFolder) -> Evidence:
         earlier = (read_evaluation(folder) or {}).get("given", {})
     pairs = given.pairs or _existing_folders(earlier.get("pairs", ()))
     azimuth = given.azimuth or _existing_folders(earlier.get("azimuth", ()))
-    known = [path.resolve() for path in given.against]
+    known = [absolute(path) for path in given.against]
     added = [Path(path) for path in earlier.get("against", ()) if Path(path).exists() and Path(path) not in known]
     return Evidence(pairs, azimuth, (*given.against, *added))
 

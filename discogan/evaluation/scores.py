@@ -20,6 +20,7 @@ from discogan.evaluation.selection import select_metrics
 from discogan.images import Pixels, to_unit_rgb
 from discogan.metrics import Metric, describe_values
 from discogan.model import TranslationModel
+from discogan.names import absolute
 from discogan.run_folder import RunFolder, reference_checkpoints
 from discogan.run_records import Verdict
 from discogan.verdict import Probe, assess, with_anchors, with_pairs
@@ -160,7 +161,7 @@ def run_verdict(run: Path, model: TranslationModel, config: Config, against: Seq
 
 def _require_comparable(path: Path, reference: Config, run: Path, config: Config) -> None:
     """Raise ``DataError`` unless a reference run was trained on the same images, and with another seed."""
-    if path.resolve() == run.resolve():
+    if absolute(path) == absolute(run):
         raise DataError(f"{path} is the run itself. Give runs that were trained with another --seed.")
     options = {name: value for name, value in asdict(config.data).items() if name not in TRAINING_ONLY_OPTIONS}
     differing = [name for name, value in options.items() if _differ(value, getattr(reference.data, name))]

@@ -23,6 +23,7 @@ from discogan.experiments.catalogue import get_experiment
 from discogan.experiments.images import run_folder
 from discogan.experiments.tables import write_tables
 from discogan.files import write_text
+from discogan.names import absolute
 from discogan.records import read_json_lines
 from discogan.training import provenance
 
@@ -86,7 +87,7 @@ def make_jobs(
     return [
         Job(
             experiment=name,
-            data=data.resolve().name if data else experiment.own_data,
+            data=absolute(data).name if data else experiment.own_data,
             objective=objective,
             seed=seed,
             image_size=image_size if experiment.has_images else 0,

@@ -16,6 +16,7 @@ from discogan.evaluation.scores import pair_records
 from discogan.experiments import Column, Experiment, Job, Row
 from discogan.experiments.figures import draw_sheets
 from discogan.experiments.images import job_config, read_tests, score_tests, train_job, write_sheet
+from discogan.names import absolute
 from discogan.registry import SOURCES
 from discogan.training import check_config
 
@@ -58,7 +59,7 @@ class Photographs(Experiment):
             raise ConfigError(f"This experiment needs data: {self.summary}. {hint}.")
         SOURCES.build(self._source(data, "train"), "source").records()
         self._tests(data)
-        return data.resolve()
+        return absolute(data)
 
     def check(self, job: Job) -> None:
         check_config(self._config(job, Path()))

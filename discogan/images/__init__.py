@@ -183,9 +183,14 @@ def as_image(value: Image.Image | npt.NDArray[np.generic]) -> Image.Image:
     """
     if isinstance(value, Image.Image):
         return value
-    if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
-        kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
-        raise DataError(f"Expected a Pillow image or a uint8 array, got {kind}. Convert it to uint8 in [0, 255].")
+    if not isinstance(value, np.ndarray):
+        raise DataError(
+            f"Expected a Pillow image or a uint8 array, got {type(value).__name__}. Open it with PIL.Image.open first."
+        )
+    if value.dtype != np.uint8:
+        raise DataError(
+            f"Expected a Pillow image or a uint8 array, got a {value.dtype} array. Convert it to uint8 in [0, 255]."
+        )
     if value.ndim == 3 and value.shape[2] == 1:
         value = value[:, :, 0]
     if not (value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (3, 4))):

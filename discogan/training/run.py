@@ -19,7 +19,7 @@ from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_json
 from discogan.model import build_model
-from discogan.names import path_of
+from discogan.names import absolute, path_of
 from discogan.registry import OBJECTIVES, imported_files, merge_imports
 from discogan.run_folder import RunFolder, reference_checkpoints, trust_images
 from discogan.run_records import RunDescription, Verdict
@@ -139,7 +139,7 @@ def _require_outside_images(config: Config, out: Path) -> None:
     """Raise ``ConfigError`` for a run inside its own images: it would train on its samples."""
     for key in ("a", "b"):
         folder = config.source.get(key)
-        if folder and out.resolve().is_relative_to(path_of(folder).resolve()):
+        if folder and absolute(out).is_relative_to(absolute(path_of(folder))):
             raise ConfigError(f"{out} is inside the image folder {folder}. Give an --out outside that folder.")
 
 

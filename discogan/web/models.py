@@ -13,6 +13,7 @@ from discogan.errors import ConfigError, DataError
 from discogan.images import Pixels, evenly_spaced
 from discogan.labels import verdict_name
 from discogan.matching import Counterparts, open_counterparts
+from discogan.names import absolute
 from discogan.onnx_model import OnnxModel
 from discogan.run_folder import RunFolder
 from discogan.run_summary import read_verdict
@@ -72,7 +73,7 @@ def load_served(
     paths: dict[str, Path] = {}
     for run in runs:
         # A name comes from the resolved path: the current folder "." has none.
-        path = Path(run).resolve()
+        path = absolute(Path(run))
         name = path.stem if path.suffix == ".onnx" else path.name
         if name in paths:
             raise ConfigError(f"Two of the runs are named {name}. Rename one of them.")
