@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ from discogan.images import (
     Pixels,
     Prepared,
     as_image,
+    common_range,
     fit_image,
     from_pixels,
     image_files,
@@ -172,6 +174,7 @@ class Translator:
         if targets != [Path(out)]:
             Path(out).mkdir(parents=True, exist_ok=True)  # One error for all results, if that is impossible.
         jobs = [(path, target) for (path, _), target in zip(files, targets, strict=True)]
+        value_range = self._range_of_inputs([path for path, _ in files], checked)
         batches = [jobs[start : start + batch_size] for start in range(0, len(jobs), batch_size)]
         results: list[FileResult] = []
         # Each core reads, translates and writes its own batch: sharing a batch would cost waiting time.
@@ -179,7 +182,11 @@ class Translator:
         workers = min(cores, len(batches))
         with own_state(threads=cores // workers), ThreadPoolExecutor(workers) as pool:
             translate = partial(
-                self._translate_batch, direction=checked, round_trip=round_trip, original_size=original_size
+                self._translate_batch,
+                direction=checked,
+                round_trip=round_trip,
+                original_size=original_size,
+                value_range=value_range,
             )
             for batch_results in pool.map(translate, batches):
                 results += batch_results
@@ -188,14 +195,19 @@ class Translator:
         return results
 
     def _translate_batch(
-        self, jobs: Sequence[tuple[Path, Path]], direction: Direction, round_trip: bool, original_size: bool
+        self,
+        jobs: Sequence[tuple[Path, Path]],
+        direction: Direction,
+        round_trip: bool,
+        original_size: bool,
+        value_range: str,
     ) -> list[FileResult]:
         """Read, translate and write some files, given as (source, target)."""
         prepared: dict[int, Prepared] = {}
         results: dict[int, FileResult] = {}
         for number, (source, _) in enumerate(jobs):
             try:
-                prepared[number] = self.prepare(source, direction)
+                prepared[number] = self.prepare(source, direction, value_range)
             except DataError as error:
                 results[number] = FileResult(source, None, str(error))
         if prepared:
@@ -231,12 +243,26 @@ class Translator:
             raise ConfigError("This run did not learn the reverse direction. Its objective trains one direction only.")
         return checked
 
-    def prepare(self, image: Path | bytes | Image.Image, direction: Direction) -> Prepared:
+    def _range_of_inputs(self, files: Sequence[Path], direction: Direction) -> str:
+        """Return the value range of some inputs; a run that was trained on 8 bits decides it for all of them."""
+        *_, value_range, max_pixels = self.preparation(direction)
+        shared = common_range(files, max_pixels) if value_range == "auto" else None
+        if shared is None:
+            return value_range
+        warnings.warn(f"The inputs have {shared[1]}.", stacklevel=3)
+        return shared[0]
+
+    def prepare(
+        self, image: Path | bytes | Image.Image, direction: Direction, value_range: str | None = None
+    ) -> Prepared:
         """Decode a file, its bytes or an image and fit it to the networks.
+
+        ``value_range`` replaces that of the run for images of more than 8 bits.
 
         Raises ``DataError`` if it cannot be decoded, and ``TooLargeError`` if it has too many pixels.
         """
-        return prepare_pixels(image, *self.preparation(direction))
+        channels, size, fit, background, own_range, max_pixels = self.preparation(direction)
+        return prepare_pixels(image, channels, size, fit, background, value_range or own_range, max_pixels)
 
     def preparation(self, direction: Direction) -> tuple[int, int, Fit, str, str, int]:
         """Return the arguments of ``prepare_pixels`` for inputs of a direction."""

@@ -224,3 +224,19 @@ def test_a_link_to_itself_is_explained(translator, tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"did you mean .*photos"):
         input_files(tmp_path / "potos")
+
+
+def test_inputs_of_more_than_8_bits_share_one_range(small_run, tmp_path):
+    folder = tmp_path / "floats"
+    folder.mkdir()
+    pattern = np.random.default_rng(0).random((40, 40), dtype=np.float32)
+    for number, highest in enumerate((200, 30, 0.9, 250)):
+        Image.fromarray(pattern * highest).save(folder / f"{number}.tiff")
+    translator = discogan.load(small_run)
+    with pytest.warns(UserWarning, match="The inputs have"):
+        translator.translate_files(folder, tmp_path / "out", "a_to_b")
+    for number, highest in enumerate((200, 30, 0.9, 250)):
+        grey = np.clip(pattern * highest + 0.5, 0, 255).astype(np.uint8)
+        expected = translator.translate(Image.fromarray(grey).convert("RGB"), "a_to_b")
+        found = np.asarray(Image.open(tmp_path / "out" / f"{number}.png"), np.int16)
+        assert np.abs(found - np.asarray(expected, np.int16)).mean() < 2

@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from discogan.errors import DataError
 from discogan.images.decoding import MAX_PIXELS as MAX_PIXELS
+from discogan.images.decoding import common_range as common_range
 from discogan.images.decoding import decode_image as decode_image
 from discogan.images.decoding import parse_colour as parse_colour
 from discogan.images.files import SUFFIXES as SUFFIXES

@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from discogan.errors import ConfigError, DataError, TooLargeError
 from discogan.images.files import decodable_formats
-from discogan.images.ranges import Extent, ValueRange, Values, choose_range, measure_extent
+from discogan.images.ranges import (
+    Extent,
+    ValueRange,
+    Values,
+    choose_range,
+    describe_range,
+    measure_extent,
+    merge_extents,
+)
 from discogan.names import name_of
 
 MAX_PIXELS = 100_000_000
@@ -156,6 +164,34 @@ def decode_or_measure(
         if given is None:
             return None, extent
         return _flatten(decoded.to_eight_bits(given), channels, background), extent
+
+
+def common_range(files: Iterable[Path], max_pixels: int = MAX_PIXELS) -> tuple[str, str] | None:
+    """Return the value range that all images of more than 8 bits share, as ``LOW:HIGH`` and as a phrase.
+
+    ``None`` if all files have 8 bits. Only images of more than 8 bits are decoded. Damaged files are left to the caller.
+    """
+    extents = []
+    for file in files:
+        try:
+            data = read_image_file(file, max_pixels)
+            with (
+                _explained(file, "", max_pixels),
+                Image.open(_BoundedReads(data), formats=decodable_formats()) as image,
+            ):
+                is_deep = image.mode.startswith(("I", "F")) or _low_byte_mode(image) is not None
+            if is_deep:
+                _, extent = decode_or_measure(
+                    data, 3, "white", value_range="auto", max_pixels=max_pixels, needed_pixels=None, name=name_of(file)
+                )
+                extents += [extent] if extent else []
+        except DataError:
+            continue
+    if not extents:
+        return None
+    extent = merge_extents(extents)
+    chosen = choose_range(extent)
+    return str(chosen), describe_range(extent, chosen, False)
 
 
 @dataclass(frozen=True)
