@@ -169,7 +169,7 @@ def decode_or_measure(
 def common_range(files: Iterable[Path], max_pixels: int = MAX_PIXELS) -> tuple[str, str] | None:
     """Return the value range that all images of more than 8 bits share, as ``LOW:HIGH`` and as a phrase.
 
-    ``None`` if all files have 8 bits. Only images of more than 8 bits are decoded. Damaged files are left to the caller.
+    ``None`` if all files have 8 bits. Only images of more than 8 bits are decoded. Damaged files are passed over.
     """
     extents = []
     for file in files:
