@@ -48,7 +48,7 @@ def generated_inputs() -> str:
     """Return the generated cases by target."""
     rows: list[list[object]] = []
     for row in read_rows("fuzz"):
-        rows.append([row["target"].replace("_", " "), row["cases"], row["findings"], f"{row['peak_mb']:,.0f} MB"])
+        rows.append([row["target"].replace("_", " "), row["cases"], row["findings"], f"{row['peak_mib']:,.0f} MiB"])
     total_cases, total_findings = (sum(int(str(row[column])) for row in rows) for column in (1, 2))
     rows.append(["**all**", total_cases, total_findings, ""])
     return table(["input", "cases", "findings", "peak memory"], rows)

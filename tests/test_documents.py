@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import discovery
+import reliability
 from discogan.cli import app, main
 from discogan.config import preset_names
 from discogan.experiments.catalogue import get_experiment
@@ -232,3 +233,9 @@ def test_an_experiment_s_table_is_that_of_its_recorded_runs(file):
     table = make_markdown(get_experiment(rows[0]["experiment"]), rows)
     assert (file.parent / "table.md").read_text() == table
     assert marked_blocks(f"table {file.parent.name}") == [table.strip()]
+
+
+def test_the_tables_of_the_reliability_page_are_those_of_the_recorded_rows():
+    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    for command, make_table in reliability.TABLES.items():
+        assert make_table() in page, f"python benchmarks/reliability.py prints the new table of {command}"

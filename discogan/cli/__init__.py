@@ -35,7 +35,7 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.cli.verify import trust, verify
-from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory
+from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory, shown
 from discogan.files import explain_os_error
 from discogan.registry import import_file
 
@@ -144,8 +144,8 @@ def _show_warning(
     if issubclass(category, DamagedCheckpointWarning):
         console.warn(str(message), "yellow")
         return
-    for shown in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
-        console.warn(shown)
+    for text in warnings.formatwarning(message, category, filename, lineno, line).splitlines():
+        console.warn(text)
 
 
 def _with_home(word: str) -> str:
@@ -166,6 +166,8 @@ def _fail_with(error: Exception, words: Sequence[str]) -> int:
         if error.filename == "stdout":
             console.discard_output()
         return _fail(explain_os_error(error))
+    if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding():
+        return _fail(f"{shown(error.object)} is not a file name on this system.")
     raise error
 
 
@@ -178,6 +180,8 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+MAX_MESSAGE_CHARACTERS = 2000
+"""Characters of a message; a longer one repeats a path or a word of thousands of characters."""
 MEMORY_ADVICE = {
     "train": "Use a smaller --image-size, --set training.batch_size=N or --set generator.width=N, or fewer images.",
     "demo": "Use --threads 1, or close other programs.",
@@ -201,5 +205,8 @@ def _fail(message: str, code: int = 2) -> int:
     if console.errors.verbose:
         for line in traceback.format_exc().splitlines():
             console.warn(line)
+    if len(message) > MAX_MESSAGE_CHARACTERS:
+        half = MAX_MESSAGE_CHARACTERS // 2
+        message = f"{message[:half]} ... {message[-half:]}"
     console.warn(message, "red")
     return code
