@@ -190,6 +190,7 @@ STREAMS = {"stream", "buffer"}
 ELSEWHERE = {
     "files.py": "the one place",
     "checkpoints.py": "writes a folder under a temporary name and renames the folder",
+    "data/decoding.py": "rows of a store that appears under its name when it is complete",
     "data/store.py": "writes a folder under a temporary name and renames the folder",
     "hub.py": "writes a folder under a temporary name and renames the folder",
     "exporting/onnx.py": "gets a temporary path from export",
