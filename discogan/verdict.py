@@ -18,6 +18,7 @@ from torch import Tensor
 
 from discogan.directions import DIRECTIONS, LABELS, Direction, opposite
 from discogan.images import Pixels, make_thumbnails, to_unit_rgb
+from discogan.metrics import pairwise_distances
 from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
 from discogan.metrics.diversity import diversity
 from discogan.metrics.round_trip import round_trip
@@ -142,8 +143,8 @@ def with_anchors(verdict: Verdict, model: TranslationModel, probe: Probe, a: Pix
         partners = _thumbnails(anchors[opposite(direction)]).flatten(1)
         candidates = probe.small[opposite(direction)].flatten(1)
         # Anchors are usually training images, so a partner can be one of the probe's; it does not compete with itself.
-        is_partner = _distances(partners, candidates) == 0
-        nearest = _distances(translated, candidates).masked_fill(is_partner, float("inf")).min(1).values
+        is_partner = pairwise_distances(partners, candidates) == 0
+        nearest = pairwise_distances(translated, candidates).masked_fill(is_partner, float("inf")).min(1).values
         shares[direction] = ((translated - partners).norm(dim=1) < nearest).float().mean().item()
     return replace(verdict, held_out_anchors=len(a), anchors_found=shares)
 
@@ -318,11 +319,6 @@ def _distribution(translated: Tensor, real: Tensor) -> float:
 def _choose_images(pixels: Pixels) -> Pixels:
     """Choose at most ``PROBE_IMAGES`` in random order, because neighbours in a folder are often similar."""
     return np.array(pixels[np.random.default_rng(0).permutation(len(pixels))[:PROBE_IMAGES]])
-
-
-def _distances(rows: Tensor, references: Tensor) -> Tensor:
-    """Return the Euclidean distances of all pairs of rows, exactly 0 between equal ones."""
-    return torch.cdist(rows, references, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _thumbnails(pixels: Pixels) -> Tensor:

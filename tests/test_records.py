@@ -102,9 +102,10 @@ def test_any_value_is_a_record_or_a_record_error(value: object) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_a_record_error(data: bytes) -> None:
     try:
-        parse_json(data, "example")
+        value = parse_json(data, "example")
     except RecordError:
         return
+    assert value == json.loads(data)
 
 
 def test_the_deepest_accepted_nesting() -> None:

@@ -132,13 +132,17 @@ def test_a_full_disk_for_standard_output_is_one_message(small_run):
 
 
 def test_messages_do_not_stop_a_command_whose_terminal_is_gone(monkeypatch):
+    attempts = []
+
     class Gone(io.StringIO):
         def write(self, text):
+            attempts.append(text)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(sys, "stderr", Gone())
     monkeypatch.setattr(sys, "stdout", Gone())
     warn("message")
+    assert attempts, "the terminal was really used"
     say("result")
 
 

@@ -90,7 +90,7 @@ class Target:
         self.material = material
         """The valid files (``material.py``), which no case changes."""
         self.box = box
-        """The folder of this worker. Cases write to ``box/work`` and to the cache only."""
+        """The folder of this worker. Cases write to its subfolder ``work`` and to the cache only."""
         self.work = box / "work"
         self.writable: tuple[Path, ...] = (self.work, box / "cache")
 
