@@ -20,7 +20,7 @@ import mmap
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -304,22 +304,15 @@ def _build_store(
             if progress:
                 progress(done, len(records))
         _require_few_broken(broken, len(records))
-        value_range, depth = decoding.value_range, ""
-        resolved = decoding
-        if extents:
-            extent = merge_extents(extents.values())
-            given = ValueRange.parse(decoding.value_range)
-            chosen = given or choose_range(extent)
-            value_range, depth = str(chosen), describe_range(extent, chosen, given is not None)
-            resolved = replace(decoding, value_range=value_range)
-            if given is None:
-                deep_jobs = make_jobs(file, [rows[row] for row in sorted(extents)], resolved, header_bytes)
-                for _, decoded in run_jobs(deep_jobs, workers):
-                    broken |= decoded.broken
-                    for row, content in decoded.contents.items():
-                        if content != contents[row]:
-                            broken[row] = f"{name_of(records[row].path)} changed while it was read. Start again."
-                _require_few_broken(broken, len(records))
+        resolved, depth = _decide_range(decoding, extents)
+        if resolved != decoding and ValueRange.parse(decoding.value_range) is None:
+            deep_jobs = make_jobs(file, [rows[row] for row in sorted(extents)], resolved, header_bytes)
+            for _, decoded in run_jobs(deep_jobs, workers):
+                broken |= decoded.broken
+                for row, content in decoded.contents.items():
+                    if content != contents[row]:
+                        broken[row] = f"{name_of(records[row].path)} changed while it was read. Start again."
+            _require_few_broken(broken, len(records))
         good = [row for row in range(len(records)) if row not in broken]
         if len(good) < len(records):
             _keep_rows(file, good, shape)
@@ -330,7 +323,7 @@ def _build_store(
             skipped=[broken[row] for row in sorted(broken)],
             shape=(len(good), *shape[1:]),
             sha256=_digest_of_file(file),
-            value_range=value_range,
+            value_range=resolved.value_range,
             depth=depth,
         )
         sync(file)
@@ -344,6 +337,19 @@ def _build_store(
     if store is None:
         raise CacheError(f"The decoded images in {name_of(folder)} were removed or changed meanwhile. Start again.")
     return store
+
+
+def _decide_range(decoding: Decoding, extents: Mapping[int, Extent]) -> tuple[Decoding, str]:
+    """Return the settings with the value range of the images of more than 8 bits, and the range as a phrase.
+
+    Without such images, the settings stay as they are and the phrase is empty.
+    """
+    if not extents:
+        return decoding, ""
+    extent = merge_extents(extents.values())
+    given = ValueRange.parse(decoding.value_range)
+    chosen = given or choose_range(extent)
+    return replace(decoding, value_range=str(chosen)), describe_range(extent, chosen, given is not None)
 
 
 def _require_few_broken(broken: dict[int, str], count: int) -> None:
