@@ -1,17 +1,8 @@
 """Decode the images of a domain: the settings, one image, and many images in several processes."""
 
 import hashlib
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
 import stat
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +12,7 @@ from PIL import Image
 
 from discogan.data import Record
 from discogan.data.matlab import matlab_view
+from discogan.data.workers import map_in_processes
 from discogan.errors import DataError
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, to_pixels
 from discogan.images.decoding import decode_or_measure, max_file_bytes, read_image_file
@@ -133,63 +125,10 @@ def _chunks(items: Sequence[Item]) -> list[Sequence[Item]]:
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Decoded]]:
     """Decode job by job, in several processes if there are many; yield (images done, result)."""
-    with _worker_map(workers, len(jobs)) as worker_map:
-        done = 0
-        for job, decoded in zip(jobs, worker_map(_decode_chunk, jobs), strict=True):
-            done += len(job.records)
-            yield done, decoded
-
-
-@contextmanager
-def _worker_map(workers: int, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Provide ``map``: in several processes if there are more than two jobs. Leaving early cancels the waiting jobs."""
-    if workers == 1 or jobs <= 2:
-        yield map
-        return
-    # With fork, a plain script can call train() without a __main__ guard; on other systems only spawn is safe.
-    method = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=method, initializer=_prepare_worker)
-
-    def map_jobs(function: Callable[..., Any], *jobs: Sequence[Any]) -> Iterator[Any]:
-        # The first job starts the processes, which inherit the mask: Ctrl-C is left to this process.
-        with _interrupts_blocked():
-            return pool.map(function, *jobs)
-
-    try:
-        yield map_jobs
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A decoding process died. Free memory and disk space, or decode in one process with --set data.workers=1. "
-            'On Windows and macOS a script must make this call below if __name__ == "__main__".'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Delay Ctrl-C in this thread; Windows has no signal masks."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _prepare_worker() -> None:
-    """Leave Ctrl-C to the main process, which shuts the workers down, and end when it ends, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+    done = 0
+    for job, decoded in zip(jobs, map_in_processes(_decode_chunk, jobs, workers), strict=True):
+        done += len(job.records)
+        yield done, decoded
 
 
 def _decode_chunk(job: Job) -> Decoded:
@@ -249,11 +188,9 @@ def _decode_contents(record: Record, decoding: Decoding) -> tuple[str, Pixels | 
 
 def hash_contents(records: Sequence[Record], workers: int, max_bytes: int) -> list[str]:
     """Return the SHA-256 of each record's file, or ``UNREADABLE``."""
-    chunks = _chunks(records)
     digests: list[str] = []
-    with _worker_map(workers, len(chunks)) as worker_map:
-        for chunk_digests in worker_map(partial(_hash_chunk, max_bytes=max_bytes), chunks):
-            digests += chunk_digests
+    for chunk_digests in map_in_processes(partial(_hash_chunk, max_bytes=max_bytes), _chunks(records), workers):
+        digests += chunk_digests
     return digests
 
 
