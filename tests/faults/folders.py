@@ -94,9 +94,14 @@ def _names_a_checkpoint(last: Path) -> bool:
 
 
 def missing(folder: Path, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return the files that were there before, are gone, and are there after an undisturbed command."""
+    """Return the files that were there before, are gone, and are there after an undisturbed command.
+
+    A newer checkpoint removes the verdict of the smaller budget, because it does not describe the run any more.
+    """
     now = contents(folder)
-    return [path for path in before if path not in now and path in after and not is_temporary(path)]
+    gone = [path for path in before if path not in now and path in after and not is_temporary(path)]
+    has_newer_checkpoint = any("/checkpoints/step-" in path for path in now.keys() - before.keys())
+    return [path for path in gone if not (has_newer_checkpoint and path.endswith("verdict.json"))]
 
 
 def damaged_run_files(run: Path) -> list[str]:
