@@ -23,7 +23,9 @@ TARGETS: dict[str, type[Target]] = {
         stores.CacheFiles,
         names.FileNames,
         tensors.Weights,
+        tensors.HostileWeights,
         tensors.TrainingState,
+        tensors.HostileTrainingState,
         tensors.OnnxFiles,
     )
 }

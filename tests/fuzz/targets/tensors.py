@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from discogan.errors import ConfigError, RunError
+from discogan.run_folder import read_progress, write_checkpoint_record
 from tests.fuzz.harness import Case, RuleError, Target, call_command, check_output
 from tests.fuzz.mutations import damaged_bytes, damaged_json, to_text
 
@@ -82,9 +83,13 @@ class Weights(Target):
         for parameter in model.parameters():
             if not torch.isfinite(parameter).all():
                 raise RuleError("weights with NaN or infinity are accepted")
+        self.check_accepted(case, model)
+        model.translate_pixels(np.zeros((1, 32, 32, 3), np.uint8), "a_to_b")
+
+    def check_accepted(self, case: bytes, model: object) -> None:
+        """Raise ``RuleError`` if the digest of other weights is accepted."""
         if case != self.content() and not self._is_equal(model):
             raise RuleError("changed weights are accepted")
-        model.translate_pixels(np.zeros((1, 32, 32, 3), np.uint8), "a_to_b")
 
     def _is_equal(self, model: object) -> bool:
         """Return whether the network has the weights of the valid file."""
@@ -93,6 +98,20 @@ class Weights(Target):
 
         state = model.generator_ab.state_dict()  # type: ignore[attr-defined]
         return all(torch.equal(value, state[key]) for key, value in load(self.content()).items())
+
+
+class HostileWeights(Weights):
+    """A generator's file whose digest fits, as in a run that a stranger made: what is accepted must be usable."""
+
+    name = "hostile_weights"
+    weight = 3
+
+    def prepare(self, case: Case) -> None:
+        super().prepare(case)
+        write_checkpoint_record(self.folder, read_progress(self.folder))
+
+    def check_accepted(self, case: bytes, model: object) -> None:
+        """Other finite weights of the right shapes are a model like any other."""
 
 
 class TrainingState(Target):
@@ -120,6 +139,18 @@ class TrainingState(Target):
 
     def run(self, case: Case) -> None:
         check_output(*call_command(["train", "--resume", str(self.work / "run"), "--steps", "10"]))
+
+
+class HostileTrainingState(TrainingState):
+    """The optimisers' file with a digest that fits, as in a run that a stranger made."""
+
+    name = "hostile_state"
+    weight = 0.8
+
+    def prepare(self, case: Case) -> None:
+        super().prepare(case)
+        newest = max((self.work / "run" / "checkpoints").glob("step-*"))
+        write_checkpoint_record(newest, read_progress(newest))
 
 
 class OnnxFiles(Target):
