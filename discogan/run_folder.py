@@ -76,7 +76,7 @@ class RunFolder:
     @property
     def is_checkpoint(self) -> bool:
         """Whether the folder is a single checkpoint, such as RUN/best or a model from the Hub."""
-        return (self.path / "progress.json").exists()
+        return any((self.path / name).exists() for name in ("progress.json", f"{NETWORKS[0]}.safetensors"))
 
     def require_new(self) -> None:
         """Raise ``RunError`` if the folder already holds a run."""
@@ -200,7 +200,7 @@ class RunFolder:
         """
         if self.is_checkpoint:
             return self.path
-        bests = [path for path in (self.best, self.former_best) if (path / "progress.json").exists()]
+        bests = [path for path in (self.best, self.former_best) if path.exists()]
         if bests and self.best not in skipped:
             return self.best
         for candidate in [*bests, *reversed(self.complete_checkpoints())]:

@@ -1,10 +1,13 @@
 import json
+import os
 import shutil
 import threading
+from itertools import product
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from discogan import checkpoints, resume
 from discogan.checkpoints import (
@@ -19,6 +22,7 @@ from discogan.errors import DamagedCheckpointError, DamagedCheckpointWarning, Re
 from discogan.run_folder import NETWORKS, RunFolder, read_progress, write_checkpoint_record
 from discogan.run_records import Progress, RunDescription
 from discogan.training import Observer
+from discogan.verification import verify_run
 
 DATA = {domain: {"key": domain * 32, "count": 3} for domain in "ab"}
 CPU = torch.device("cpu")
@@ -167,6 +171,15 @@ def first_key(tensors):
     return min(key for key, value in tensors.items() if value.is_floating_point() and value.ndim > 1)
 
 
+def make_negative(tensors):
+    tensors["generator_optimiser.0.exp_avg_sq"] -= 1
+
+
+def lose_parameter(tensors):
+    for name in ("step", "exp_avg", "exp_avg_sq"):
+        del tensors[f"generator_optimiser.0.{name}"]
+
+
 def set_nan(tensors):
     tensors[first_key(tensors)].view(-1)[0] = float("nan")
 
@@ -231,7 +244,19 @@ def add_group(tensors):
 
 
 @pytest.mark.parametrize(
-    "change", [lose_moment, lose_step, add_parameter, rename_moment, swap_moments, add_group, set_nan, set_half]
+    "change",
+    [
+        lose_moment,
+        lose_step,
+        lose_parameter,
+        add_parameter,
+        rename_moment,
+        swap_moments,
+        add_group,
+        make_negative,
+        set_nan,
+        set_half,
+    ],
 )
 def test_a_wrong_training_state_is_refused_and_the_checkpoint_before_is_used(small_run, tmp_path, change):
     run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
@@ -275,6 +300,22 @@ def test_a_changed_file_is_found_and_another_checkpoint_is_used(small_run, tmp_p
     assert model.step == 7
 
 
+@pytest.mark.parametrize("fault", ["missing", "empty", "first bit"])
+def test_a_checkpoint_without_its_record_is_damaged(small_run, tmp_path, fault):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    record = run.best / "progress.json"
+    if fault == "missing":
+        record.unlink()
+    elif fault == "empty":
+        record.write_bytes(b"")
+    else:
+        flip_bit(record, 0)
+    with pytest.raises(DamagedCheckpointError, match=r"progress\.json"):
+        load_model(run.best, CPU)
+    with pytest.warns(DamagedCheckpointWarning, match=r"best is damaged.*step-000007 is used instead"):
+        load_model(run.path, CPU)
+
+
 @pytest.mark.parametrize("file", [*FILES, "training_state.safetensors"])
 def test_training_continues_from_the_newest_intact_checkpoint(small_run, tmp_path, file):
     run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
@@ -284,6 +325,109 @@ def test_training_continues_from_the_newest_intact_checkpoint(small_run, tmp_pat
     observer.on_alarm = alarms.append
     assert resume(run.path, steps=8, observer=observer).step == 8
     assert [alarm.kind for alarm in alarms if "step-000007" in alarm.message] == ["damaged_checkpoint"]
+
+
+def test_the_step_of_a_damaged_checkpoint_is_written_again_and_the_damaged_one_is_kept_aside(small_run, tmp_path):
+    """It must neither stand in for the new checkpoint of its step, nor push an intact one out."""
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    for flips in (1, 2):
+        flip_bit(run.checkpoints / "step-000007" / "generator_ab.safetensors", 500 + flips)
+        assert resume(run.path, observer=Observer()).step == 7
+        assert {check.status for check in verify_run(run.path) if "damaged-" not in check.path} == {"intact"}
+        assert same_weights(run.checkpoints / "step-000007", small_run / "checkpoints" / "step-000007")
+        assert len(list(run.checkpoints.glob("damaged-step-000007*"))) == flips
+    assert len(run.complete_checkpoints()) == len(RunFolder(small_run).complete_checkpoints())
+
+
+def same_weights(one, other):
+    return all((one / file).read_bytes() == (other / file).read_bytes() for file in FILES if file != "config.json")
+
+
+def test_a_trained_run_without_checkpoints_is_not_trained_again(small_run, tmp_path):
+    for lost, kept in product([("checkpoints",), ("checkpoints", "last")], [(), ("verdict.json",)]):
+        run = RunFolder(shutil.copytree(small_run, tmp_path / f"run-{len(lost)}-{len(kept)}"))
+        for name in (*lost, *(() if kept else ("verdict.json",))):
+            path = run.path / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        before = run.metrics.read_bytes()
+        with pytest.raises(RunError, match="checkpoint"):
+            resume(run.path, steps=8, observer=Observer())
+        assert run.metrics.read_bytes() == before
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again_and_says_so(small_run, tmp_path):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    for folder in (run.checkpoints, run.best):
+        shutil.rmtree(folder)
+    run.last.unlink()
+    run.verdict.unlink()
+    run.metrics.write_text(run.metrics.read_text().splitlines(keepends=True)[0])  # Step 2 of 3.
+    alarms = []
+    observer = Observer()
+    observer.on_alarm = alarms.append
+    assert resume(run.path, observer=observer).step == 7
+    assert "starts again at step 0" in alarms[0].message
+    assert alarms[0].kind == "no_checkpoint"
+    assert same_weights(run.checkpoints / "step-000007", small_run / "checkpoints" / "step-000007")
+
+
+@pytest.mark.parametrize("options", [{"width": 4096}, {"width": 8}], ids=str)
+def test_a_configuration_of_other_networks_is_refused_before_training_allocates_them(
+    small_run, tmp_path, options, monkeypatch
+):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    table = json.loads(run.config.read_text())
+    table["config"]["generator"] |= options
+    run.config.write_text(json.dumps(table))
+    monkeypatch.setattr(nn.Module, "to", lambda *_, **__: pytest.fail("a network was placed"))
+    with pytest.raises(RunError, match=r"describes other networks.*Copy .*step-000007/config\.json"):
+        resume(run.path, steps=8, observer=Observer())
+
+
+def make_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def make_endless(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def make_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def make_loop(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("replace", [make_pipe, make_endless, make_folder, make_loop])
+@pytest.mark.parametrize("file", [*FILES, "progress.json"])
+def test_what_is_not_a_file_is_a_damaged_checkpoint(small_run, tmp_path, file, replace):
+    """A pipe would block and a device has no end."""
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    replace(run.best / file)
+    with pytest.raises(RunError):
+        load_model(run.best, CPU)
+    with pytest.warns(DamagedCheckpointWarning, match="best is damaged"):
+        assert load_model(run.path, CPU)[0].step == 7
+    assert "damaged" in {check.status for check in verify_run(run.path)}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("replace", [make_pipe, make_endless, make_folder, make_loop])
+@pytest.mark.parametrize("file", [*FILES, "training_state.safetensors", "progress.json"])
+def test_training_leaves_out_a_checkpoint_with_something_that_is_not_a_file(small_run, tmp_path, file, replace):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    replace(run.checkpoints / "step-000007" / file)
+    assert resume(run.path, observer=Observer()).step == 7
+    assert same_weights(run.checkpoints / "step-000007", small_run / "checkpoints" / "step-000007")
 
 
 def test_a_damaged_reference_run_does_not_count(small_run, tmp_path):
