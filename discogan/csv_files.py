@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from discogan.errors import DataError
-from discogan.files import atomic_path
+from discogan.files import atomic_path, read_regular
 from discogan.names import name_of, path_of
 
 MAX_BYTES = 256 * 2**20
@@ -93,12 +92,7 @@ def read_rows(file: Path, columns: Sequence[str], example: str) -> list[Row]:
 def _read_text(file: Path, example: str) -> str:
     shown = name_of(file)
     try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{shown} is not a file. Give a CSV file with {example}.")
-        if status.st_size > MAX_BYTES:
-            raise DataError(f"{shown} has {status.st_size:,} bytes, more than {MAX_BYTES:,}. Give a CSV file.")
-        data = file.read_bytes()
+        data = read_regular(file, MAX_BYTES)
     except OSError as error:
         raise DataError(f"{shown} cannot be read ({error.strerror}). Give a CSV file with {example}.") from error
     try:

@@ -1,12 +1,14 @@
-"""Atomic writes (temporary name, fsync, rename), and the cache folder."""
+"""Atomic writes (temporary name, fsync, rename), reads of regular files only, and the cache folder."""
 
 import errno
+import io
 import itertools
 import json
 import os
 import platform
 import re
 import shutil
+import stat
 import threading
 import time
 import zlib
@@ -42,6 +44,36 @@ def write_text(path: Path, text: str) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8", "backslashreplace")
+
+
+def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
+    """Return the content of a regular file.
+
+    Raises ``OSError`` for anything else and for more than ``max_bytes``: a pipe would block, and a device has no end.
+    """
+    with open_regular(path, max_bytes) as file:
+        # Not more bytes, because Python allocates them before it reads.
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def open_regular(path: str | Path, max_bytes: int | None = None) -> io.BufferedReader:
+    """Open a regular file to read bytes; raise ``OSError`` as ``read_regular`` does."""
+    # Opening a device can have an effect, so its kind is checked first. Opening a pipe would wait for a writer.
+    _require_regular(os.stat(path), path, max_bytes)  # noqa: PTH116
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    try:
+        _require_regular(os.fstat(file.fileno()), path, max_bytes)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(status: os.stat_result, path: str | Path, max_bytes: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"{status.st_size:,} bytes, more than {max_bytes:,}", str(path))
 
 
 @contextmanager

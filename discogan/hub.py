@@ -51,8 +51,8 @@ def package(
     summary = read_summary(run)
     checkpoint = summary.folder.inference_checkpoint()
     folder = Path(folder)
-    for parent in [folder, *absolute(folder).parents[:2]]:
-        if RunFolder(parent).exists and not RunFolder(parent).is_checkpoint:
+    for place in map(RunFolder, [folder, *absolute(folder).parents]):
+        if place.exists and place.checkpoints.is_dir():
             raise RunError(f"{folder} is a run folder or inside one. Give another folder for the files to share.")
     is_package = RunFolder(folder).is_checkpoint
     foreign = [name for name in SHARED_FILES if (folder / name).exists()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from discogan.errors import RecordError
+from discogan.files import read_regular
 
 MAX_BYTES = 256 * 2**20
 """Largest JSON file that is read. A store index of a million names has about 50 MB."""
@@ -56,12 +56,7 @@ def read_json(file: Path) -> Any:
 def _read_bytes(file: Path) -> bytes:
     """Return the content of a regular file of limited size; raise ``RecordError`` for any other."""
     try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise RecordError(file, "it is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise RecordError(file, f"it has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
-        return file.read_bytes()
+        return read_regular(file, MAX_BYTES)
     except OSError as error:
         raise RecordError(file, error.strerror or str(error)) from error
 

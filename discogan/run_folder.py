@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -33,7 +33,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from discogan.errors import DamagedCheckpointError, RecordError, RunError
-from discogan.files import suggest_path, write_json
+from discogan.files import open_regular, suggest_path, write_json
 from discogan.records import read_json, read_record
 from discogan.registry import load_recorded_imports
 from discogan.run_records import CheckpointRecord, FileDigest, Plan, Progress, RunDescription
@@ -262,7 +262,7 @@ def write_checkpoint_record(checkpoint: Path, progress: Progress) -> None:
 
 def digest_file(file: Path) -> FileDigest:
     """Return the size and the SHA-256 of a file."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileDigest(file.stat().st_size, digest)
 
@@ -275,13 +275,11 @@ def read_verified(checkpoint: Path, name: str, record: CheckpointRecord) -> byte
     if record.files is not None and name not in record.files:
         raise DamagedCheckpointError(checkpoint, f"progress.json does not record {name}")
     try:
-        status = (checkpoint / name).stat()
-        # A pipe would block, and a device has no end.
-        if not stat.S_ISREG(status.st_mode):
-            raise DamagedCheckpointError(checkpoint, f"{name} is not a regular file")
-        if record.files is not None and status.st_size != record.files[name].bytes:
-            raise DamagedCheckpointError(checkpoint, f"{name} has changed since it was written (its size differs)")
-        data = (checkpoint / name).read_bytes()
+        with open_regular(checkpoint / name) as file:
+            size = os.fstat(file.fileno()).st_size
+            if record.files is not None and size != record.files[name].bytes:
+                raise DamagedCheckpointError(checkpoint, f"{name} has changed since it was written (its size differs)")
+            data = file.read(size)
     except OSError as error:
         raise DamagedCheckpointError(checkpoint, f"{name} cannot be read ({error.strerror})") from error
     if record.files is None:

@@ -1,5 +1,6 @@
 """Exported files give PyTorch's outputs, and run without PyTorch."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -196,3 +197,14 @@ def test_a_truncated_onnx_file_is_one_message(exported, tmp_path):
             discogan.load(tmp_path / "cut.onnx")
     with pytest.raises(RunError, match="There is no file"):
         discogan.load(tmp_path / "missing.onnx")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such language setting")
+def test_an_onnx_file_with_any_name_works_in_the_language_c(exported, domains, tmp_path):
+    file = shutil.copy(exported, tmp_path / "schön-漢字.onnx")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = ["translate", file, domains[0] / "000.png", "--direction", "a_to_b", "--out", tmp_path / "ö"]
+    command = [sys.executable, "-m", "discogan", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ö" / "000.png").exists()

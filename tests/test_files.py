@@ -252,3 +252,95 @@ MODULES = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).a
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_no_module_writes_under_the_final_name(path):
     assert list(direct_writes(ast.parse(path.read_text("utf-8")))) == []
+
+
+# No other module reads a file that may be a pipe or a device -----------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.timeout(20)
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    for name in ("file", "link"):
+        assert files.read_regular(tmp_path / name, 5) == b"12345"
+    with pytest.raises(OSError, match="5 bytes, more than 4"):
+        files.read_regular(tmp_path / "file", 4)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "linked pipe").symlink_to("pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "linked pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            files.open_regular(path)
+    for name, number in {"loop": errno.ELOOP, "missing": errno.ENOENT}.items():
+        with pytest.raises(OSError) as error:  # noqa: PT011
+            files.open_regular(tmp_path / name)
+        assert error.value.errno == number
+
+
+def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    before = (tmp_path / "file").stat()
+    (tmp_path / "file").unlink()
+    os.mkfifo(tmp_path / "file")
+    monkeypatch.setattr(os, "stat", lambda *_, **__: before)
+    with pytest.raises(OSError, match="not a regular file"):
+        files.open_regular(tmp_path / "file")
+
+
+READS_ELSEWHERE = {
+    "files.py": "the one place",
+    "cli/reproduce.py": "a table that the command wrote a moment before",
+    "cli/serve.py": "the token may come from a pipe: --token-file <(pass show discogan)",
+    "cli/console.py": "/dev/null",
+    "config.py": "presets of the package",
+    "data/celeba.py": "a list that was found as a regular file",
+    "data/decoding.py": "rows of a store that it has just written",
+    "data/store.py": "maps pixels whose kind, size and digest were checked",
+    "experiments/toy_figures.py": "an array that the experiment wrote",
+    "listing.py": "modules of the package",
+    "onnx_model.py": "a path that was found to be a regular file",
+    "registry.py": "a path that was found to be a regular file",
+    "web/decoder.py": "a file of the system, /proc/self/statm",
+}
+
+
+def direct_reads(tree):
+    """Yield the calls in a module that open a file to read it."""
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        receiver, _, name = ast.unparse(call.func).rpartition(".")
+        words = [ast.unparse(argument) for argument in call.args]
+        modes = words[1:2] if receiver in ("", "os") else words[:1]
+        is_read = name in ("read_bytes", "read_text") or (name == "load" and receiver == "np")
+        is_open = name == "open" and receiver not in ("Image", "webbrowser") and not any("w" in mode for mode in modes)
+        if is_read or (is_open and "a" not in "".join(modes)):
+            yield ast.unparse(call)
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("file.open('rb')", 1),
+        ("open(file)", 1),
+        ("path.read_text('utf-8')", 1),
+        ("np.load(file)", 1),
+        ("file.open('w')\nfile.open('ab')\nImage.open(data)\nopen_regular(file)", 0),
+    ],
+)
+def test_the_scan_finds_direct_reads(line, count):
+    assert len(list(direct_reads(ast.parse(line)))) == count
+
+
+READERS = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).as_posix() not in READS_ELSEWHERE]
+
+
+@pytest.mark.parametrize("path", READERS, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_module_reads_what_may_not_be_a_regular_file(path):
+    assert list(direct_reads(ast.parse(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize("name", READS_ELSEWHERE)
+def test_each_exception_is_needed(name):
+    assert list(direct_reads(ast.parse((PACKAGE / name).read_text("utf-8"))))

@@ -178,6 +178,31 @@ def test_a_run_folder_is_never_packaged_over(small_run, tmp_path):
         hub.package(small_run, run)
 
 
+@pytest.mark.parametrize("place", ["checkpoints", "checkpoints/step-000007/shared", "best/shared", "samples/a"])
+def test_nothing_is_packaged_inside_a_run(small_run, tmp_path, place):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    before = sorted(run.rglob("*"))
+    with pytest.raises(RunError, match="inside one"):
+        hub.package(run, run / place)
+    assert sorted(run.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "samples.png"])
+def test_a_file_of_another_origin_is_not_replaced(small_run, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("years of work")
+    with pytest.raises(RunError, match=rf"{name} of another origin"):
+        hub.package(small_run, tmp_path / "mine")
+    assert (tmp_path / "mine" / name).read_text() == "years of work"
+
+
+def test_packaging_continues_after_it_was_killed(small_run, tmp_path):
+    """The record of the former package is removed first, so that no mixture can be loaded."""
+    folder = hub.package(small_run, tmp_path / "out")
+    (folder / "progress.json").unlink()
+    discogan.load(hub.package(small_run, folder))
+
+
 def test_a_damaged_run_is_not_shared(small_run, tmp_path):
     run = shutil.copytree(small_run, tmp_path / "run")
     file = run / "best" / "generator_ab.safetensors"

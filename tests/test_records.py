@@ -155,7 +155,7 @@ def test_a_file_of_the_largest_size_is_read(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(records, "MAX_BYTES", 11)
     assert read_record(file, Example) == Example(3)
     monkeypatch.setattr(records, "MAX_BYTES", 10)
-    with pytest.raises(RecordError, match="it has 11 bytes, more than 10"):
+    with pytest.raises(RecordError, match="11 bytes, more than 10"):
         read_record(file, Example)
 
 

@@ -294,6 +294,24 @@ def test_trust_that_other_users_can_write_is_not_used(trusted_component, tmp_pat
     assert not planted.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps permissions elsewhere")
+def test_making_the_folder_of_trust_private_removes_markers_only(trusted_component, tmp_path):
+    markers = tmp_path / "cache" / "trusted"
+    mine = [
+        markers / "notes.txt",
+        markers / "imports" / "notes.txt",
+        markers / "photos" / ("0" * 64),
+        markers / "0" / "x",
+    ]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("years of work")
+    markers.chmod(0o777)
+    registry.import_file(trusted_component)
+    assert stat.S_IMODE(markers.stat().st_mode) == 0o700
+    assert [file for file in mine if file.exists()] == mine
+
+
 def test_a_link_as_the_folder_of_trust_is_replaced(trusted_component, tmp_path):
     markers = tmp_path / "cache" / "trusted"
     elsewhere = markers.rename(tmp_path / "elsewhere")

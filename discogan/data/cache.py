@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from discogan.errors import RecordError
+from discogan.files import open_regular
 from discogan.names import name_of
 from discogan.records import read_record
 
@@ -123,7 +124,9 @@ class Cache:
         kept, listings = set(self.store_names()), 0
         for name in self.listing_names():
             listing = self.listings / name
-            if listing.read_bytes()[:KEY_LENGTH].decode("ascii", "replace") not in kept:
+            with open_regular(listing) as file:
+                key = file.read(KEY_LENGTH).decode("ascii", "replace")
+            if key not in kept:
                 freed += listing.stat().st_size
                 listing.unlink()
                 listings += 1
@@ -154,12 +157,18 @@ class NamesOnly:
 
 
 def _own_entries(folder: Path, folders: bool = True) -> list[str]:
-    """Return the names of the folders, or of the files, in a folder; links are neither. A linked folder has none."""
+    """Return the names of the folders, or of the regular files, in a folder; links are neither.
+
+    A linked folder has none.
+    """
     if folder.is_symlink() or not folder.is_dir():
         return []
+    names = []
     with os.scandir(folder) as entries:
-        kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries if not entry.is_symlink()}
-    return sorted(name for name, is_folder in kinds.items() if is_folder == folders)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) if folders else entry.is_file(follow_symlinks=False):
+                names.append(entry.name)
+    return sorted(names)
 
 
 def _holds_only_store_files(folder: Path) -> bool:

@@ -1,7 +1,6 @@
 """Decode the images of a domain: the settings, one image, and many images in several processes."""
 
 import hashlib
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from discogan.data import Record
 from discogan.data.matlab import matlab_view
 from discogan.data.workers import map_in_processes
 from discogan.errors import DataError
+from discogan.files import open_regular
 from discogan.images import Fit, Pixels, decode_image, dilate_dark, fit_image, to_pixels
 from discogan.images.decoding import decode_or_measure, max_file_bytes, read_image_file
 from discogan.images.ranges import Extent, ValueRange
@@ -201,10 +201,7 @@ def _hash_chunk(records: Sequence[Record], max_bytes: int) -> list[str]:
 def _hash_file(path: Path, max_bytes: int) -> str:
     """Return the SHA-256 of a file, or ``UNREADABLE`` if it is missing, not a file, or too large to be decoded."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
-            return UNREADABLE
-        with path.open("rb") as file:
+        with open_regular(path, max_bytes) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return UNREADABLE

@@ -31,7 +31,7 @@ from discogan.data import Record
 from discogan.data.cache import KEY, KEY_LENGTH, Cache, building_folder
 from discogan.data.decoding import Decoding, hash_contents, make_jobs, run_jobs
 from discogan.errors import CacheError, DataError, RecordError
-from discogan.files import cache_folder, sync, write_json, write_text
+from discogan.files import cache_folder, open_regular, sync, write_json, write_text
 from discogan.images import LeftOut, Pixels, parse_colour
 from discogan.images.decoding import max_file_bytes
 from discogan.images.ranges import Extent, ValueRange, choose_range, describe_range, merge_extents
@@ -162,9 +162,7 @@ def _read_listing(listing: Path) -> str | None:
     name of the listing, so the content of another listing is refused too.
     """
     try:
-        if not listing.is_file():
-            return None
-        with listing.open("rb") as file:
+        with open_regular(listing) as file:
             key, _, check = file.read(2 * KEY_LENGTH + 2).decode("ascii").partition(" ")
     except (OSError, UnicodeDecodeError):
         return None
@@ -177,6 +175,8 @@ def _check_value(listing: Path, key: str) -> str:
 
 def _write_listing(listing: Path, key: str) -> None:
     listing.parent.mkdir(parents=True, exist_ok=True)
+    if listing.exists() and not listing.is_file():
+        return  # Writing to a pipe would wait for a reader.
     write_text(listing, f"{key} {_check_value(listing, key)}")
 
 
@@ -247,7 +247,7 @@ def _map_pixels(file: Path, index: StoreIndex) -> Pixels:
     count, height, width, channels = index.shape
     if count != len(index.names) or height != width or channels not in (1, 3):
         raise ValueError(f"shape {index.shape} does not fit {len(index.names):,} names")
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         expected_bytes = len(_npy_header(index.shape)) + math.prod(index.shape)
         if os.fstat(stream.fileno()).st_size != expected_bytes:
             raise ValueError(f"pixels.npy does not have {expected_bytes:,} bytes")
@@ -261,7 +261,7 @@ def _map_pixels(file: Path, index: StoreIndex) -> Pixels:
 
 
 def _digest_of_file(file: Path) -> str:
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -21,7 +21,7 @@ from discogan.errors import DataError
 from discogan.evaluation.angles import compare_azimuths
 from discogan.evaluation.azimuth_regressor import AzimuthRegressor, FittedRegressor, fit_regressor
 from discogan.evaluation.scores import Scores
-from discogan.files import atomic_path
+from discogan.files import atomic_path, read_regular
 from discogan.images import Pixels, to_unit_rgb
 from discogan.names import path_of
 
@@ -91,7 +91,7 @@ def load_regressor(file: Path, folders: Sequence[Path], decoding: Decoding) -> F
         test = {"test_error": torch.tensor(fitted.test_error), "test_images": torch.tensor(fitted.test_images)}
         with atomic_path(file) as temporary:
             write_tensors(temporary, {**fitted.regressor.state_dict(), **test})
-    state = parse_tensors(file.read_bytes(), file)
+    state = parse_tensors(read_regular(file), file)
     error, count = state.pop("test_error").item(), state.pop("test_images").item()
     regressor = AzimuthRegressor()
     regressor.load_state_dict(state)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from discogan.errors import ConfigError, DataError, TooLargeError
+from discogan.files import read_regular
 from discogan.images.files import decodable_formats
 from discogan.images.ranges import (
     Extent,
@@ -71,29 +71,18 @@ def read_image_file(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
     max_bytes = max_file_bytes(max_pixels)
     shown = name_of(path)
     try:
-        # Opening a device can have an effect, so its kind is checked first. Opening a pipe would wait for a writer.
-        _require_file(os.stat(path), shown, max_bytes)  # noqa: PTH116
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            _require_file(status, shown, max_bytes)
-            # Not more bytes, because Python allocates them before it reads.
-            return file.read(status.st_size)
+        return read_regular(path, max_bytes)
     except FileNotFoundError as error:
         problem = "is a dead link" if path.is_symlink() else "does not exist"
         raise DataError(f"{shown} {problem}. Restore or remove it.") from error
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise DataError(f"{shown} is {error.strerror}. Give an image file.") from error
+        if error.errno == errno.EFBIG:
+            raise DataError(
+                f"{shown} has {error.strerror}. Reduce the image, or train with a larger --set data.max_megapixels."
+            ) from error
         raise DataError(f"{shown} cannot be read ({error.strerror or error}). Check its permissions.") from error
-
-
-def _require_file(status: os.stat_result, shown: str, max_bytes: int) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{shown} is not a regular file. Give an image file.")
-    if status.st_size > max_bytes:
-        raise DataError(
-            f"{shown} has {status.st_size:,} bytes, more than the limit of {max_bytes:,}. "
-            "Reduce the image, or train with a larger --set data.max_megapixels."
-        )
 
 
 def decode_image(

@@ -9,7 +9,7 @@ from typing import Any
 
 from discogan.config import Config
 from discogan.extras import import_extra
-from discogan.files import write_text
+from discogan.files import read_regular, write_text
 from discogan.observers import logged_values, read_sheet
 from discogan.registry import TRACKERS
 from discogan.run_records import Progress
@@ -35,7 +35,7 @@ class WeightsAndBiases(Observer):
         self._run = self._wandb.init(
             project=None if "WANDB_PROJECT" in os.environ else "discogan",
             name=run.name,
-            id=identity.read_text(),
+            id=read_regular(identity, 64).decode("ascii"),
             resume="allow",
             dir=str(run),
             config=config.flat(),

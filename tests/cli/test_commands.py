@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -221,6 +222,31 @@ def test_a_broken_input_is_named(small_run, tmp_path):
     )
     assert done.returncode == 2
     assert "x.png is not a readable image" in done.stderr.replace("\n", " ")
+
+
+def test_translate_says_what_it_left_out(small_run, domains, tmp_path):
+    folder = shutil.copytree(domains[0], tmp_path / "photos")
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_bytes(b"no image")
+    done = discogan("translate", small_run, folder, "--direction", "a_to_b", "--out", tmp_path / "o")
+    assert re.search(r"Left out of .*photos: .*1 .*1 ", done.stdout + done.stderr), done
+    assert "13 images translated" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_special_files_among_the_words_are_skipped_results(small_run, domains, tmp_path):
+    """A shell expands dir/* to all names. A pipe would block and a device has no end."""
+    folder = shutil.copytree(domains[0], tmp_path / "photos")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "loop.png").symlink_to("loop.png")
+    words = [path for path in sorted(folder.iterdir()) if path.name != "loop.png"]
+    done = discogan("translate", small_run, *words, "--direction", "a_to_b", "--out", tmp_path / "o", check=False)
+    assert "13 images translated" in done.stdout, done
+    assert "pipe.png" in done.stderr
+    assert "zero.png" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list((tmp_path / "o").iterdir())) == 13
 
 
 def test_an_evaluation_keeps_the_folders_of_an_earlier_one(small_run, domains, tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from discogan.data import decoding, folder_records
 from discogan.data import store as store_module
+from discogan.data.cache import Cache
 from discogan.data.decoding import Decoding
 from discogan.data.store import cache_folder, open_store
 from discogan.errors import CacheError, ConfigError, DataError
@@ -235,6 +236,32 @@ def damage_key(store):
     (store / "index.json").write_text(json.dumps({**index, "key": "0" * 32}))
 
 
+def damage_folder_of_pixels(store):
+    (store / "pixels.npy").unlink()
+    (store / "pixels.npy").mkdir()
+
+
+def damage_folder_of_index(store):
+    (store / "index.json").unlink()
+    (store / "index.json").mkdir()
+    (store / "index.json" / "mine.txt").write_text("kept")
+
+
+def damage_pipe(store):
+    (store / "pixels.npy").unlink()
+    os.mkfifo(store / "pixels.npy")
+
+
+def damage_endless_index(store):
+    (store / "index.json").unlink()
+    (store / "index.json").symlink_to("/dev/zero")
+
+
+def damage_link_to_itself(store):
+    (store / "pixels.npy").unlink()
+    (store / "pixels.npy").symlink_to("pixels.npy")
+
+
 DAMAGES = [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
 
 
@@ -356,3 +383,30 @@ def test_names_that_are_not_utf8_are_stored(tmp_path):
 def test_runs_of_version_0_1_keep_the_keys_of_their_stores():
     old = Decoding(64, 3, value_range="image")
     assert old.key_fields() == [1, {"image_size": 64, "channels": 3, "fit": "crop", "background": "white"}]
+
+
+def test_the_listing_of_other_images_is_refused(tmp_path):
+    """Exchanged listings must not exchange the images."""
+    cache = tmp_path / "cache"
+    stores = [open_small(write_images(tmp_path / name, 3, seed), cache) for seed, name in enumerate("ab")]
+    one, other = (cache / "listings").iterdir()
+    contents = one.read_bytes(), other.read_bytes()
+    one.write_bytes(contents[1])
+    other.write_bytes(contents[0])
+    for store, name in zip(stores, "ab", strict=True):
+        assert open_small(tmp_path / name, cache).key == store.key
+    assert (one.read_bytes(), other.read_bytes()) == contents
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_in_place_of_a_listing_does_not_block(tmp_path):
+    cache = tmp_path / "cache"
+    first = open_small(write_images(tmp_path / "a", 3, 1), cache)
+    (listing,) = (cache / "listings").iterdir()
+    listing.unlink()
+    os.mkfifo(listing)
+    assert open_small(tmp_path / "a", cache).key == first.key
+    assert Cache(cache).foreign() == [str(listing)]
+    Cache(cache).clean(0)
+    assert listing.is_fifo()
