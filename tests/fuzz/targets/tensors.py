@@ -118,7 +118,7 @@ class TrainingState(Target):
     """The optimisers' file, when a run is resumed."""
 
     name = "training_state"
-    weight = 0.8
+    weight = 0.3
     memory_mib = 512
     allowed = (RunError, ConfigError)
     is_bytes = True
@@ -145,7 +145,7 @@ class HostileTrainingState(TrainingState):
     """The optimisers' file with a digest that fits, as in a run that a stranger made."""
 
     name = "hostile_state"
-    weight = 0.8
+    weight = 0.3
 
     def prepare(self, case: Case) -> None:
         super().prepare(case)
