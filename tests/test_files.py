@@ -292,6 +292,7 @@ READS_ELSEWHERE = {
     "files.py": "the one place",
     "cli/reproduce.py": "a table that the command wrote a moment before",
     "cli/serve.py": "the token may come from a pipe: --token-file <(pass show discogan)",
+    "cli/__init__.py": "a file of the system, /proc/self/status",
     "cli/console.py": "/dev/null",
     "config.py": "presets of the package",
     "data/celeba.py": "a list that was found as a regular file",

@@ -168,6 +168,8 @@ def _fail_with(error: Exception, words: Sequence[str]) -> int:
         return _fail(explain_os_error(error))
     if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding():
         return _fail(f"{shown(error.object)} is not a file name on this system.")
+    if _reached_memory_limit():
+        return _fail(_explain_out_of_memory(words))
     raise error
 
 
@@ -180,6 +182,23 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def _reached_memory_limit() -> bool:
+    """Return whether this process has needed nearly all memory that it may have (``ulimit -v``, on Linux).
+
+    Libraries then raise errors that do not say so, such as a failed import.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    peak = next(line.split()[1] for line in status.read_text("utf-8").splitlines() if line.startswith("VmPeak:"))
+    return limit != resource.RLIM_INFINITY and 1024 * int(peak) > limit - SPARE_BYTES
+
+
+SPARE_BYTES = 32 * 2**20
+"""Memory that may be left when an allocation fails, because it was larger."""
 MAX_MESSAGE_CHARACTERS = 2000
 """Characters of a message; a longer one repeats a path or a word of thousands of characters."""
 MEMORY_ADVICE = {

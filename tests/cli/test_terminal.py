@@ -180,6 +180,32 @@ def test_too_little_memory_is_one_message(monkeypatch, capsys, error, is_memory)
     assert capsys.readouterr().err.splitlines() == [expected]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of the memory")
+@pytest.mark.parametrize(("spare_mib", "is_memory"), [(1, True), (200, False), (None, False)])
+def test_any_error_at_the_limit_of_memory_is_one_message(small_run, domains, tmp_path, spare_mib, is_memory):
+    """A library that fails to load a part of itself raises an error that does not mention memory."""
+    script = f"""
+import resource, sys
+from pathlib import Path
+from discogan.cli import main
+from discogan.translator import Translator
+
+def fail(*_, **__):
+    raise RuntimeError("The script cannot be compiled.")
+
+Translator.load = fail
+if {spare_mib} is not None:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmPeak:"))
+    resource.setrlimit(resource.RLIMIT_AS, (peak + ({spare_mib} << 20), resource.RLIM_INFINITY))
+main(["translate", {str(small_run)!r}, {str(domains[0])!r}, "--direction", "a_to_b", "--out", {str(tmp_path / "o")!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert ("There is not enough memory" in done.stderr) == is_memory
+    assert ("Traceback" in done.stderr) != is_memory
+    assert done.returncode == (2 if is_memory else 1)
+
+
 def test_an_interrupt_that_a_library_turned_into_another_error_is_an_interrupt(monkeypatch, capsys):
     def fail(*_, **__):
         try:
