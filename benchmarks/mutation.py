@@ -353,7 +353,7 @@ def _test_in_this_process(module: str, source: str, folder: Path, reporter: Repo
     os.dup2(silent, 2)
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, MutantFinder(module, source))
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", str(folder / "pytest")]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "--basetemp", str(folder / "pytest")]
     try:
         status = pytest.main([*options, *TESTS[module]], plugins=[reporter])
     except BaseException as error:

@@ -57,16 +57,6 @@ def format_value(value: float | None, digits: int = 3) -> str:
     return NO_VALUE if value is None else f"{value:.{digits}f}"
 
 
-def image_remarks(domain: Mapping[str, Any]) -> list[str]:
-    """Return what config.json records on a domain's images: their value range, and what its folder holds besides.
-
-    Runs of version 0.1.0 have no such records.
-    """
-    left_out = domain.get("left_out", {}).get("summary", "")
-    depth = domain.get("depth", "")
-    return [*([depth] if depth else []), *([f"left out: {left_out}"] if left_out else [])]
-
-
 def verdict_name(verdict: Mapping[str, Any]) -> str:
     """Return a verdict's label as a phrase, such as "relation found"."""
     label = str(verdict["label"])

@@ -317,8 +317,8 @@ def reference_checkpoints(run: Path, seed: int) -> list[Path]:
 def images_identity(description: RunDescription) -> bytes:
     """Return what identifies the image folders of a run: their paths, and the fingerprints of their images."""
     config = description.config
-    keys = [description.data[domain]["key"] for domain in "ab"]
-    return json.dumps([config.source, config.anchors.file, keys, description.data.get("anchors")]).encode()
+    keys = [description.data.of(domain).key for domain in "ab"]
+    return json.dumps([config.source, config.anchors.file, keys, description.data.anchors]).encode()
 
 
 def trust_images(description: RunDescription) -> None:

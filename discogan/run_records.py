@@ -79,8 +79,7 @@ class RunDescription:
     """Directions that the objective trains."""
     round_trip_directions: tuple[Direction, ...]
     """Directions whose round trip the objective trains as well."""
-    data: Table
-    """For each domain the image count, the skipped files and a fingerprint (``training.data``)."""
+    data: DataRecord
     versions: Mapping[str, str]
     """Versions of discogan, PyTorch and Python."""
     machine: Mapping[str, Any]
@@ -96,7 +95,7 @@ class RunDescription:
             "config": self.config.to_dict(),
             "directions": list(self.directions),
             "round_trip_directions": list(self.round_trip_directions),
-            "data": self.data,
+            "data": asdict(self.data),
             "versions": dict(self.versions),
             "machine": dict(self.machine),
             "git_revision": self.git_revision,
@@ -120,7 +119,7 @@ class RunDescription:
             config=config,
             directions=directions,
             round_trip_directions=round_trips,
-            data=table["data"],
+            data=record.data,
             versions=record.versions,
             machine=record.machine or {},
             git_revision=record.git_revision,
@@ -134,7 +133,7 @@ class RunDescription:
 
     def portable(self) -> RunDescription:
         """Return the description without this machine's paths, skipped file names and imports."""
-        data = {**self.data, **{domain: {**self.data[domain], "skipped": []} for domain in "ab"}}
+        data = replace(self.data, a=replace(self.data.a, skipped=()), b=replace(self.data.b, skipped=()))
         return replace(self, config=self.config.portable(), data=data, imports=())
 
 
@@ -164,6 +163,12 @@ class DomainRecord:
     depth: str = ""
     """The value range as a phrase; empty for plain 8-bit images."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """The value range, and what the folder holds besides the images, if there is anything to say."""
+        left_out = f"left out: {self.left_out.summary}" if self.left_out.summary else ""
+        return [remark for remark in (self.depth, left_out) if remark]
+
 
 @dataclass(frozen=True)
 class DataRecord:
@@ -172,6 +177,10 @@ class DataRecord:
     a: DomainRecord
     b: DomainRecord
     anchors: str | None = None
+
+    def of(self, domain: str) -> DomainRecord:
+        """Return the images of domain ``a`` or ``b``."""
+        return self.a if domain == "a" else self.b
 
 
 @dataclass(frozen=True)
@@ -248,9 +257,9 @@ class MetricsRecord:
 
     step: Count
     losses: Mapping[str, Number]
-    images_seen: Count = 0
-    elapsed_seconds: Seconds = 0.0
-    images_per_second: Number = 0.0
+    images_seen: Count
+    elapsed_seconds: Seconds
+    images_per_second: Number
 
     @classmethod
     def from_dict(cls, table: Any, source: object = "metrics.jsonl") -> MetricsRecord:

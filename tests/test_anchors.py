@@ -122,7 +122,7 @@ def test_resuming_with_anchors_is_exact_and_detects_changes(domains, pairs, tmp_
         )
     resume(tmp_path / "parts")
     assert_equal_weights(tmp_path / "parts", tmp_path / "whole")
-    assert RunFolder(tmp_path / "parts").describe().data["anchors"]
+    assert RunFolder(tmp_path / "parts").describe().data.anchors
     write_pairs(pairs, [("000.png", "000.png")])
     with pytest.raises(RunError, match="the anchors have changed"):
         resume(tmp_path / "parts", steps=9)

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -35,9 +35,8 @@ def new_trainer(domains, folder, *settings, preset="modern"):
     )
     data = prepare_data(config, Observer())
     run = RunFolder(folder)
-    run.create(
-        RunDescription.from_dict({"config": config.to_dict(), "data": data.describe(), "versions": {}, "threads": 1})
-    )
+    table = {"config": config.to_dict(), "data": asdict(data.describe()), "versions": {}, "threads": 1}
+    run.create(RunDescription.from_dict(table))
     return Trainer(config, run, data, Observer())
 
 

@@ -185,7 +185,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 def _reached_memory_limit() -> bool:
     """Return whether this process has needed nearly all memory that it may have (``ulimit -v``, on Linux).
 
-    Libraries then raise errors that do not say so, such as a failed import.
+    Libraries then raise errors that do not mention memory, such as a failed import.
     """
     status = Path("/proc/self/status")
     if not status.exists():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from discogan.cli.console import print_json_alone, print_table, write_result
 from discogan.cli.parameters import JsonFile, RunFolderPath
-from discogan.labels import image_remarks, verdict_name
+from discogan.labels import verdict_name
 
 if TYPE_CHECKING:
     from discogan.config import TrainingOptions
+    from discogan.run_records import DomainRecord
     from discogan.run_summary import RunSummary
 
 
@@ -37,9 +38,9 @@ def _rows(summary: RunSummary) -> Iterator[tuple[str, str]]:
         yield group, _component(getattr(config, group))
     if not config.knows_its_images:
         yield "image folders", f"not opened; allow them with discogan trust {summary.folder.path}"
-    yield "images", ", ".join(f"{domain.upper()} {_images(summary.description.data[domain])}" for domain in "ab")
+    yield "images", ", ".join(f"{domain.upper()} {_images(summary.description.data.of(domain))}" for domain in "ab")
     for domain in "ab":
-        for remark in image_remarks(summary.description.data[domain]):
+        for remark in summary.description.data.of(domain).remarks:
             yield f"images of {domain.upper()}", remark
     yield "budget", _budget(config.training)
     yield "last checkpoint", f"step {progress.step:,}, {progress.elapsed_seconds:.0f} s" if progress else "none"
@@ -57,9 +58,9 @@ def _component(table: Mapping[str, object]) -> str:
     return ", ".join([str(table["name"]), *options])
 
 
-def _images(domain: Mapping[str, Any]) -> str:
-    skipped = f" ({len(domain['skipped'])} skipped)" if domain["skipped"] else ""
-    return f"{domain['count']:,}{skipped}"
+def _images(domain: DomainRecord) -> str:
+    skipped = f" ({len(domain.skipped)} skipped)" if domain.skipped else ""
+    return f"{domain.count:,}{skipped}"
 
 
 def _budget(training: TrainingOptions) -> str:

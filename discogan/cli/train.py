@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +122,7 @@ def train(
     verdict = outcome.verdict.to_dict() if outcome.verdict else None
     result = {"run": str(outcome.run), "ended": outcome.ended, "step": outcome.step, "verdict": verdict}
     if json_file is not None and RunFolder(outcome.run).exists:
-        result["data"] = RunFolder(outcome.run).describe().data
+        result["data"] = asdict(RunFolder(outcome.run).describe().data)
     write_result(json_file, result)
     return print_outcome(outcome)
 

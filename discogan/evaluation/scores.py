@@ -170,7 +170,7 @@ def _require_comparable(path: Path, reference: Config, run: Path, config: Config
             f"{path} decodes images differently ({', '.join(differing)}). Give runs with the same data settings."
         )
     images, reference_images = RunFolder(run).describe().data, RunFolder(path).describe().data
-    others = [domain.upper() for domain in "ab" if images[domain]["key"] != reference_images[domain]["key"]]
+    others = [domain.upper() for domain in "ab" if images.of(domain).key != reference_images.of(domain).key]
     if others:
         raise DataError(
             f"{path} was trained on other images of {' and '.join(others)}, so it says nothing about {run}. "

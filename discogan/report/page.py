@@ -17,7 +17,7 @@ from discogan.directions import DIRECTIONS, Direction, opposite, source_and_targ
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
 from discogan.images import Pixels, evenly_spaced
-from discogan.labels import image_remarks, left_out_sentence
+from discogan.labels import left_out_sentence
 from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
@@ -101,16 +101,16 @@ def _model(summary: RunSummary, device: str) -> TranslationModel | None:
 
 def _domain(summary: RunSummary, domain: str, store: ImageStore | None) -> dict[str, Any]:
     """Return a domain's folder, image count, skipped files and some of its images."""
-    facts = summary.description.data[domain]
+    facts = summary.description.data.of(domain)
     images = []
     if store is not None:
         for row in evenly_spaced(len(store), SHOWN_IMAGES):
             images.append(picture(store.pixels[row], f"{domain.upper()}: {store.names[row]}"))
     return {
         "name": domain.upper(),
-        "count": facts["count"],
-        "skipped": facts["skipped"],
-        "remarks": image_remarks(facts),
+        "count": facts.count,
+        "skipped": facts.skipped,
+        "remarks": facts.remarks,
         "folder": summary.config.source.get(domain, summary.config.source.get("root", "")),
         "images": images,
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from discogan.config import Config
 from discogan.data.anchors import Anchors
 from discogan.data.domains import open_anchors, open_domains, with_value_ranges
 from discogan.data.store import ImageStore
+from discogan.run_records import DataRecord, DomainRecord, LeftOutRecord
 from discogan.training.observer import Observer
 
 
@@ -20,18 +20,14 @@ class TrainingData:
     b: ImageStore
     anchors: Anchors | None = None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DataRecord:
         """Return counts, fingerprints, skipped files and remarks on the images of both domains, for config.json."""
-        description: dict[str, Any] = {"anchors": self.anchors.key if self.anchors else None}
-        for domain, store in (("a", self.a), ("b", self.b)):
-            description[domain] = {
-                "key": store.key,
-                "count": len(store),
-                "skipped": store.skipped,
-                "left_out": {"summary": str(store.left_out), **asdict(store.left_out)},
-                "depth": store.depth,
-            }
-        return description
+        return DataRecord(_describe(self.a), _describe(self.b), self.anchors.key if self.anchors else None)
+
+
+def _describe(store: ImageStore) -> DomainRecord:
+    left_out = LeftOutRecord(str(store.left_out), **asdict(store.left_out))
+    return DomainRecord(store.key, len(store), tuple(store.skipped), left_out, store.depth)
 
 
 def prepare_data(config: Config, observer: Observer) -> TrainingData:

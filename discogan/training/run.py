@@ -13,7 +13,7 @@ import torch
 
 from discogan import version
 from discogan.checkpoints import load_model, load_references
-from discogan.config import Config, Table, change_training
+from discogan.config import Config, change_training
 from discogan.data.domains import with_value_ranges
 from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, DataError, RunError
@@ -22,7 +22,7 @@ from discogan.model import build_model
 from discogan.names import absolute, path_of
 from discogan.registry import OBJECTIVES, imported_files, merge_imports
 from discogan.run_folder import RunFolder, reference_checkpoints, trust_images
-from discogan.run_records import RunDescription, Verdict
+from discogan.run_records import DataRecord, RunDescription, Verdict
 from discogan.training.data import TrainingData, prepare_data
 from discogan.training.observer import Observer, Outcome
 from discogan.training.seed_search import change_plan, select_seed
@@ -114,9 +114,9 @@ def _final_verdict(trainer: Trainer) -> Verdict:
     return with_anchors(verdict, model, probe, anchors.held_out_a, anchors.held_out_b)
 
 
-def _require_same_images(now: Table, before: Table, out: Path) -> None:
-    changed = [f"domain {domain.upper()}" for domain in "ab" if now[domain]["key"] != before[domain]["key"]]
-    if now["anchors"] != before.get("anchors"):
+def _require_same_images(now: DataRecord, before: DataRecord, out: Path) -> None:
+    changed = [f"domain {domain.upper()}" for domain in "ab" if now.of(domain).key != before.of(domain).key]
+    if now.anchors != before.anchors:
         changed.append("the anchors")
     if changed:
         raise RunError(

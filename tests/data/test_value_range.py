@@ -171,7 +171,7 @@ def test_a_run_records_the_range_and_uses_it_for_new_images(tmp_path):
     train(Config.from_dict({**config.to_dict(), "source": source}), tmp_path / "run")
     description = RunFolder(tmp_path / "run").describe()
     assert (description.config.data.value_range_a, description.config.data.value_range_b) == ("0:4095", "0:1023")
-    assert "taken as 12 bits" in description.data["a"]["depth"]
+    assert "taken as 12 bits" in description.data.a.depth
     Image.fromarray(flat(400, np.uint16)).save(tmp_path / "dark.png")
     prepared = Translator.load(tmp_path / "run", "cpu").prepare(tmp_path / "dark.png", "a_to_b")
     assert prepared.pixels.max() == round(400 * 255 / 4095)

@@ -1,11 +1,12 @@
 """Too little memory: one message or success, or a crash of a native library that damages nothing."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.faults.places import COMMANDS, EXPORT, MATCH, TRAIN, TRANSLATE, Place, Site
-from tests.faults.rows import scenario, times
+from tests.faults.rows import Tally, scenario, times
 from tests.faults.test_kills import check_folder, check_next_command
 
 MIB = 2**20
@@ -49,3 +50,22 @@ def test_too_little_memory_for_the_libraries_is_one_message(site: Site, trial, p
             tally.tried += 1
             tally.check_end(command.wait(), [0, 2, *CRASHES], f"{limit} MiB")
             check_folder(tally, trial, reference, f"{limit} MiB")
+            if place == MATCH:
+                forgive_rounding(tally, site, trial)
+
+
+def forgive_rounding(tally: Tally, site: Site, trial: Path) -> None:
+    """Take back that a table of matches differs, if its last digits alone do.
+
+    Without memory for its own kernels, oneDNN uses others, and their sums have another order.
+    """
+    table = trial / "out" / "matches.csv"
+    if not table.exists():
+        return
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    MATCH.prepare(site, trial)
+    site.run(trial, *MATCH.words(site, trial))
+    expected = [line.split(",") for line in table.read_text().splitlines()]
+    same_pairs = [row[:3] for row in rows] == [row[:3] for row in expected]
+    if same_pairs and all(abs(float(a[3]) - float(b[3])) < 0.001 for a, b in zip(rows[1:], expected[1:], strict=True)):
+        tally.wrong = [problem for problem in tally.wrong if not problem.endswith("matches.csv is incomplete")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from discogan.errors import ConfigError, RunError
+from discogan.errors import ConfigError, RunError, TooLargeError
 from discogan.run_folder import read_progress, write_checkpoint_record
 from tests.fuzz.harness import Case, RuleError, Target, call_command, check_output
 from tests.fuzz.mutations import damaged_bytes, damaged_json, to_text
@@ -159,7 +159,7 @@ class OnnxFiles(Target):
     name = "onnx_files"
     weight = 3
     memory_mib = 512
-    allowed = (RunError, ConfigError)
+    allowed = (RunError, ConfigError, TooLargeError)
     is_bytes = True
 
     def content(self) -> bytes:
