@@ -190,10 +190,14 @@ def _reached_memory_limit() -> bool:
     status = Path("/proc/self/status")
     if not status.exists():
         return False
-    import resource
+    try:
+        import resource
 
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    peak = next(line.split()[1] for line in status.read_text("utf-8").splitlines() if line.startswith("VmPeak:"))
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        lines = status.read_text("utf-8").splitlines()
+    except MemoryError:
+        return True
+    peak = next(line.split()[1] for line in lines if line.startswith("VmPeak:"))
     return limit != resource.RLIM_INFINITY and 1024 * int(peak) > limit - SPARE_BYTES
 
 
