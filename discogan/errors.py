@@ -78,7 +78,11 @@ class DamagedCheckpointError(RunError):
         super().__init__(f"The checkpoint {checkpoint} is damaged: {problem}. Use another checkpoint of the run.")
 
 
-class DamagedCheckpointWarning(UserWarning):
+class DiscoGANWarning(UserWarning):
+    """Something that the user should know, although the command continues."""
+
+
+class DamagedCheckpointWarning(DiscoGANWarning):
     """A damaged checkpoint was skipped, and an older or newer one is used instead."""
 
 

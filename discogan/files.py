@@ -19,6 +19,8 @@ from typing import Any
 
 UNFINISHED_NAME = re.compile(r"\.discogan-([0-9a-f]{8})-(\d+)-(\d+)(\.|$)")
 """The name of a file or folder that is being written: digits for the machine, the process and the time."""
+READER_SECONDS = 2.0
+"""How long a pipe may have no reader yet: the reader may start at the same time as this program."""
 _first_number = time.time_ns()
 _numbers = itertools.count(_first_number)
 _cleaned: set[str] = set()
@@ -85,7 +87,7 @@ def atomic_path(target: str | Path, *, durable: bool = True) -> Iterator[Path]:
     or the new. A missing folder is created. A link stays a link, and the file that it names is replaced. A device or a
     pipe, such as /dev/stdout, is yielded itself.
 
-    Raises ``OSError``, whose ``filename`` is ``target``.
+    Raises ``OSError``, whose ``filename`` is ``target``, also for a pipe that no program reads.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,8 @@ def atomic_path(target: str | Path, *, durable: bool = True) -> Iterator[Path]:
         if final.exists() and not os.access(final, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
     if is_special:
-        yield target
+        with _errors_about(target, final), _reader_of(final):
+            yield target
         return
     remove_left_overs(final.parent)
     temporary = final.with_name(unfinished_name(target.suffix))
@@ -119,12 +122,35 @@ def atomic_path(target: str | Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
+def _reader_of(pipe: Path) -> Iterator[None]:
+    """Require that a program reads a pipe, or begins to within two seconds: opening it would wait without end."""
+    if not pipe.is_fifo():
+        yield
+        return
+    end = time.monotonic() + READER_SECONDS
+    while True:
+        try:
+            descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > end:
+                raise OSError(errno.ENXIO, "a pipe that no program reads", str(pipe)) from error
+            time.sleep(0.01)
+    try:
+        yield  # The pipe stays open: closing it would end the reader.
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def _errors_about(target: Path, written: Path) -> Iterator[None]:
     """Name ``target`` in errors that name the file that is written, or no file, as that of a full disk."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename in (None, written, str(written)):
+        if error.errno is not None and error.filename in (None, target, written, str(written)):
             error.filename, error.filename2 = str(target), None
         raise
 
@@ -215,6 +241,7 @@ CURES = {
     errno.EEXIST: "There is a file where a folder is needed. Choose another path.",
     errno.ELOOP: "It is a link that leads to itself. Correct or remove it.",
     errno.ENOENT: "Check the path.",
+    errno.ENXIO: "Remove it, or choose another name.",
     errno.EIO: "The disk or the connection to it has failed. Check it, or choose another folder.",
 }
 """What to do about an error of the system."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from discogan.checkpoints import load_model
-from discogan.errors import RunError
+from discogan.errors import DiscoGANWarning, RunError
 from discogan.extras import import_extra
-from discogan.files import remove_left_overs, unfinished_name, write_json, write_text
+from discogan.files import UNFINISHED_NAME, read_regular, remove_left_overs, unfinished_name, write_json, write_text
 from discogan.names import absolute
 from discogan.pages import render
 from discogan.report.tables import describe_verdict, score_rows, verdict_metric_rows
@@ -21,13 +23,16 @@ from discogan.run_folder import NETWORKS, RunFolder, read_checkpoint_record, rea
 from discogan.run_summary import RunSummary, read_summary
 
 REPOSITORY_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+CARD = "README.md"
+MARK = re.compile(r"\n<!-- discogan card ([0-9a-f]{64}) -->\n$")
+"""The last line of a generated card: the SHA-256 of the text before it tells whether a person has edited it."""
 SHARED_FILES = (
     *(f"{network}.safetensors" for network in NETWORKS),
     "config.json",
     "verdict.json",
     "evaluation.json",
     "samples.png",
-    "README.md",
+    CARD,
     "progress.json",
 )
 """Files of a package, in the order in which they appear; a former package's other files are removed."""
@@ -55,9 +60,14 @@ def package(
         if place.exists and place.checkpoints.is_dir():
             raise RunError(f"{folder} is a run folder or inside one. Give another folder for the files to share.")
     is_package = RunFolder(folder).is_checkpoint
-    foreign = [name for name in SHARED_FILES if (folder / name).exists()]
-    if foreign and not is_package:
-        raise RunError(f"{folder} has a file {foreign[0]} of another origin. Give an empty folder.")
+    if folder.is_dir() and not is_package:
+        foreign = sorted(file.name for file in folder.iterdir() if not UNFINISHED_NAME.match(file.name))
+        if foreign:
+            raise RunError(f"{folder} has a file {foreign[0]} of another origin. Give an empty folder.")
+    keeps_card = is_edited_card(folder / CARD)
+    if keeps_card:
+        message = f"{folder / CARD} was edited, so it stays as it is. Delete it to get a new one."
+        warnings.warn(message, DiscoGANWarning, stacklevel=2)
     load_model(checkpoint, torch.device("cpu"))  # Damaged weights must not be shared.
     folder.mkdir(parents=True, exist_ok=True)
     remove_left_overs(folder)
@@ -68,6 +78,8 @@ def package(
         # First, so that a kill leaves no mixture of two runs that can be loaded.
         (folder / "progress.json").unlink(missing_ok=True)
         for file in SHARED_FILES:
+            if file == CARD and keeps_card:
+                continue
             if (temporary / file).exists():
                 (temporary / file).replace(folder / file)
             else:
@@ -93,7 +105,21 @@ def _write_package(summary: RunSummary, checkpoint: Path, folder: Path, licence:
     sheets = summary.folder.sheets() if samples else []
     if sheets:
         shutil.copyfile(sheets[-1], folder / "samples.png")
-    write_text(folder / "README.md", _card(summary, licence, name, has_samples=bool(sheets)))
+    card = _card(summary, licence, name, has_samples=bool(sheets))
+    write_text(folder / CARD, f"{card}\n<!-- discogan card {_digest(card)} -->\n")
+
+
+def is_edited_card(file: Path) -> bool:
+    """Return whether a model card exists and is not, or not any more, the one that ``package`` wrote."""
+    if not file.exists():
+        return False
+    text = read_regular(file).decode("utf-8", "replace")
+    mark = MARK.search(text)
+    return mark is None or mark[1] != _digest(text[: mark.start()])
+
+
+def _digest(card: str) -> str:
+    return hashlib.sha256(card.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def push(run: str | Path, name: str, *, private: bool = False, licence: str = "", samples: bool = False) -> str:

@@ -224,16 +224,25 @@ def is_complete_checkpoint(folder: Path) -> bool:
     The step must be the one in the name, and each file must have its recorded size. The content is verified when the
     checkpoint is loaded.
     """
-    if not CHECKPOINT_NAME.fullmatch(folder.name):
-        return False
+    return bool(CHECKPOINT_NAME.fullmatch(folder.name)) and not find_damage(folder)
+
+
+def find_damage(checkpoint: Path) -> str:
+    """Return why a checkpoint in a folder ``step-N`` is not complete; empty if it is."""
     try:
-        record = read_checkpoint_record(folder)
-        if record.files is None:
-            return record.step == step_of(folder) and all((folder / name).is_file() for name in FILES_OF_VERSION_0_1)
-        sizes = {name: (folder / name).stat().st_size for name in record.files}
-    except (RunError, OSError):
-        return False
-    return record.step == step_of(folder) and all(sizes[name] == digest.bytes for name, digest in record.files.items())
+        record = read_checkpoint_record(checkpoint)
+    except DamagedCheckpointError as error:
+        return error.problem
+    if record.step != step_of(checkpoint):
+        return f"progress.json records step {record.step}"
+    sizes = {name: digest.bytes for name, digest in (record.files or {}).items()}
+    for name in sizes or FILES_OF_VERSION_0_1:
+        file = checkpoint / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if sizes and file.stat().st_size != sizes[name]:
+            return f"{name} has {file.stat().st_size:,} bytes instead of {sizes[name]:,}"
+    return ""
 
 
 def read_checkpoint_record(checkpoint: Path) -> CheckpointRecord:

@@ -24,7 +24,7 @@ from discogan.checkpoints import load_model
 from discogan.config import Config
 from discogan.devices import own_state, pick_device
 from discogan.directions import Direction, check_direction, opposite, source_domain
-from discogan.errors import ConfigError, DataError
+from discogan.errors import ConfigError, DataError, DiscoGANWarning
 from discogan.files import atomic_path, explain_os_error, suggest_path
 from discogan.images import (
     SUFFIXES,
@@ -249,7 +249,7 @@ class Translator:
         shared = common_range(files, max_pixels) if value_range == "auto" else None
         if shared is None:
             return value_range
-        warnings.warn(f"The inputs have {shared[1]}.", stacklevel=3)
+        warnings.warn(f"The inputs have {shared[1]}.", DiscoGANWarning, stacklevel=3)
         return shared[0]
 
     def prepare(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import threading
 from itertools import product
@@ -357,7 +358,7 @@ def test_a_trained_run_without_checkpoints_is_not_trained_again(small_run, tmp_p
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again_and_says_so(small_run, tmp_path):
     run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
-    for folder in (run.checkpoints, run.best):
+    for folder in (run.checkpoints, run.best, run.path / "samples"):
         shutil.rmtree(folder)
     run.last.unlink()
     run.verdict.unlink()
@@ -382,6 +383,38 @@ def test_a_configuration_of_other_networks_is_refused_before_training_allocates_
     monkeypatch.setattr(nn.Module, "to", lambda *_, **__: pytest.fail("a network was placed"))
     with pytest.raises(RunError, match=r"describes other networks.*Copy .*step-000007/config\.json"):
         resume(run.path, steps=8, observer=Observer())
+
+
+def test_a_run_of_which_only_sample_sheets_remain_says_that_it_starts_again(small_run, tmp_path):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    for path in (run.checkpoints, run.best, run.last, run.verdict, run.metrics, run.scores):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    with pytest.raises(RunError, match="none of its checkpoints is complete"):
+        resume(run.path, observer=Observer())
+    for sheet in run.sheets():
+        sheet.unlink()
+    assert resume(run.path, observer=Observer()).step == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda path: (path / "progress.json").write_text("{}"), "step"),
+        (lambda path: (path / "progress.json").unlink(), "No such file"),
+        (lambda path: shutil.copy(path.with_name("step-000006") / "progress.json", path), "records step 6"),
+        (lambda path: (path / "config.json").unlink(), r"config\.json is missing"),
+        (lambda path: (path / "config.json").write_text("{}"), r"config\.json has 2 bytes instead of [\d,]+"),
+    ],
+)
+def test_the_alarm_says_what_is_wrong_with_a_checkpoint(small_run, tmp_path, change, reason):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    change(run.checkpoints / "step-000007")
+    alarms = []
+    observer = Observer()
+    observer.on_alarm = alarms.append
+    resume(run.path, observer=observer)
+    [message] = [alarm.message for alarm in alarms if alarm.kind == "damaged_checkpoint"]
+    assert re.search(rf"step-000007: .*{reason}", message)
 
 
 def make_pipe(path):

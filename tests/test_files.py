@@ -122,15 +122,36 @@ def test_a_protected_file_is_not_replaced(tmp_path):
 def test_a_pipe_or_a_device_is_written_to_and_stays(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     read = []
-    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
-    reader.start()
+    read_later = threading.Timer(0.3, lambda: read.append((tmp_path / "pipe").read_text()))
+    read_later.start()
     write_text(tmp_path / "pipe", "text")
-    reader.join(10)
+    read_later.join(10)
     assert read == ["text"]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     with atomic_path("/dev/null") as path:
         assert path == Path("/dev/null")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in folders")
+def test_a_pipe_that_no_program_reads_is_an_error_not_a_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "READER_SECONDS", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="a pipe that no program reads") as error:
+            write_text(tmp_path / name, "text")
+        assert error.value.filename == str(tmp_path / name)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_error_of_a_device_names_the_target(tmp_path):
+    (tmp_path / "link").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as error:
+        write_text(tmp_path / "link", "text")
+    assert error.value.filename == str(tmp_path / "link")
 
 
 def test_a_name_that_is_not_utf8_can_be_written(tmp_path):

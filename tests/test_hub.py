@@ -12,7 +12,7 @@ from PIL import Image
 import discogan
 from discogan import hub
 from discogan.cli import main
-from discogan.errors import DataError, RunError
+from discogan.errors import DataError, DiscoGANWarning, RunError
 from discogan.exporting import export
 from discogan.run_folder import RunFolder
 from discogan.run_summary import read_verdict
@@ -194,6 +194,30 @@ def test_a_file_of_another_origin_is_not_replaced(small_run, tmp_path, name):
     with pytest.raises(RunError, match=rf"{name} of another origin"):
         hub.package(small_run, tmp_path / "mine")
     assert (tmp_path / "mine" / name).read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["000.png", "notes.txt", "subfolder"])
+def test_a_folder_with_other_files_is_no_place_for_a_package(small_run, tmp_path, name):
+    (tmp_path / "mine" / name).mkdir(parents=True)
+    with pytest.raises(RunError, match=f"{name} of another origin"):
+        hub.package(small_run, tmp_path / "mine")
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == [name]
+
+
+def test_an_edited_card_stays(small_run, tmp_path):
+    folder = hub.package(small_run, tmp_path / "out")
+    card = folder / "README.md"
+    generated = card.read_text()
+    assert not hub.is_edited_card(card)
+    card.write_text("# Changed\n" + generated)
+    with pytest.warns(DiscoGANWarning, match="was edited, so it stays"):
+        hub.package(small_run, folder)
+    assert card.read_text() == "# Changed\n" + generated
+    card.unlink()
+    hub.package(small_run, folder)
+    assert card.read_text() == generated
+    assert hub.package(small_run, folder)
+    assert card.read_text() == generated
 
 
 def test_packaging_continues_after_it_was_killed(small_run, tmp_path):

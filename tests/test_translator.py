@@ -9,7 +9,7 @@ from PIL import Image
 import discogan
 from discogan import api
 from discogan.cli.console import print_scores, print_verdict
-from discogan.errors import ConfigError, DataError, RunError
+from discogan.errors import ConfigError, DataError, DiscoGANWarning, RunError
 from discogan.translator import Translator, input_files, target_paths
 from tests.conftest import SMALL, write_images
 
@@ -224,6 +224,21 @@ def test_a_link_to_itself_is_explained(translator, tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"did you mean .*photos"):
         input_files(tmp_path / "potos")
+
+
+def test_integers_and_floating_point_values_share_no_range(small_run, tmp_path):
+    pattern = np.random.default_rng(0).random((40, 40), dtype=np.float32)
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    Image.fromarray(pattern).save(folder / "float.tiff")
+    Image.fromarray((4095 * pattern).astype(np.uint16)).save(folder / "integer.png")
+    Image.fromarray((255 * pattern).astype(np.uint8)).save(folder / "plain.png")
+    with pytest.raises(DataError, match="Convert them to one kind"):
+        discogan.load(small_run).translate_files(folder, tmp_path / "out", "a_to_b")
+    (folder / "integer.png").unlink()
+    with pytest.warns(DiscoGANWarning, match="The inputs have floating-point values"):
+        discogan.load(small_run).translate_files(folder, tmp_path / "out", "a_to_b")
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_inputs_of_more_than_8_bits_share_one_range(small_run, tmp_path):

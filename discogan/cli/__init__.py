@@ -35,7 +35,7 @@ from discogan.cli.serve import serve
 from discogan.cli.train import train
 from discogan.cli.translate import translate
 from discogan.cli.verify import trust, verify
-from discogan.errors import DamagedCheckpointWarning, DiscoGANError, is_out_of_memory, shown
+from discogan.errors import DiscoGANError, DiscoGANWarning, is_out_of_memory, shown
 from discogan.files import explain_os_error
 from discogan.registry import import_file
 
@@ -140,8 +140,8 @@ def _show_warning(
     file: TextIO | None = None,  # noqa: ARG001 (Python passes it)
     line: str | None = None,
 ) -> None:
-    """Print a warning about damaged files in one line; other libraries' warnings as Python does."""
-    if issubclass(category, DamagedCheckpointWarning):
+    """Print discogan's own warnings in one line each, and those of libraries as Python does."""
+    if issubclass(category, DiscoGANWarning):
         console.warn(str(message), "yellow")
         return
     for text in warnings.formatwarning(message, category, filename, lineno, line).splitlines():

@@ -128,7 +128,7 @@ def visible(text: str) -> str:
     """Return text in which control characters, line breaks and changes of direction are shown as escapes.
 
     A name such as ``\\x1b[31mred.png`` then cannot colour or clear the terminal, or begin a line of its own. Bytes of a
-    name that is not UTF-8 are shown as ``\\udcff``.
+    name that is not UTF-8 are shown as ``\\xff``.
     """
     if text.isprintable():
         return text
@@ -136,6 +136,8 @@ def visible(text: str) -> str:
 
 
 def _visible_character(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # How Python keeps a byte of a name that is not UTF-8.
+        return f"\\x{ord(character) - 0xDC00:02x}"
     is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in JOINERS
     return character.encode("unicode_escape").decode("ascii") if is_hidden else character
 

@@ -34,7 +34,14 @@ from discogan.errors import CacheError, DataError, RecordError
 from discogan.files import cache_folder, open_regular, sync, write_json, write_text
 from discogan.images import LeftOut, Pixels, parse_colour
 from discogan.images.decoding import max_file_bytes
-from discogan.images.ranges import Extent, ValueRange, choose_range, describe_range, merge_extents
+from discogan.images.ranges import (
+    Extent,
+    ValueRange,
+    choose_range,
+    describe_range,
+    merge_extents,
+    require_one_kind,
+)
 from discogan.names import name_of
 from discogan.records import Count, Sha256, read_record
 
@@ -348,6 +355,8 @@ def _decide_range(decoding: Decoding, extents: Mapping[int, Extent]) -> tuple[De
         return decoding, ""
     extent = merge_extents(extents.values())
     given = ValueRange.parse(decoding.value_range)
+    if given is None:
+        require_one_kind(extents.values())
     chosen = given or choose_range(extent)
     return replace(decoding, value_range=str(chosen)), describe_range(extent, chosen, given is not None)
 

@@ -28,6 +28,7 @@ from discogan.images.ranges import (
     describe_range,
     measure_extent,
     merge_extents,
+    require_one_kind,
 )
 from discogan.names import name_of
 
@@ -76,6 +77,8 @@ def read_image_file(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
         problem = "is a dead link" if path.is_symlink() else "does not exist"
         raise DataError(f"{shown} {problem}. Restore or remove it.") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DataError(f"{shown} is a link that leads to itself. Correct or remove it.") from error
         if error.errno == errno.EINVAL:
             raise DataError(f"{shown} is {error.strerror}. Give an image file.") from error
         if error.errno == errno.EFBIG:
@@ -159,6 +162,7 @@ def common_range(files: Iterable[Path], max_pixels: int = MAX_PIXELS) -> tuple[s
     """Return the value range that all images of more than 8 bits share, as ``LOW:HIGH`` and as a phrase.
 
     ``None`` if all files have 8 bits. Only images of more than 8 bits are decoded. Damaged files are passed over.
+    Raises ``DataError`` if integers and floating-point values are mixed.
     """
     extents = []
     for file in files:
@@ -178,6 +182,7 @@ def common_range(files: Iterable[Path], max_pixels: int = MAX_PIXELS) -> tuple[s
             continue
     if not extents:
         return None
+    require_one_kind(extents)
     extent = merge_extents(extents)
     chosen = choose_range(extent)
     return str(chosen), describe_range(extent, chosen, False)

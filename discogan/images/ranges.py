@@ -100,6 +100,16 @@ def merge_extents(extents: Iterable[Extent]) -> Extent:
     return functools.reduce(lambda first, second: first | second, extents)
 
 
+def require_one_kind(extents: Iterable[Extent]) -> None:
+    """Raise ``DataError`` if integers and floating-point values are mixed: one range cannot be right for both."""
+    kinds = {"floating-point" if extent.kind == "floating-point" else "integer" for extent in extents}
+    if len(kinds) > 1:
+        raise DataError(
+            "Some images hold integers of more than 8 bits and others floating-point values, so no range fits all of "
+            "them. Convert them to one kind, or give the range with --set data.value_range=LOW:HIGH."
+        )
+
+
 def choose_range(extent: Extent) -> ValueRange:
     """Return the range of values that data of this extent most likely use.
 

@@ -18,7 +18,7 @@ from discogan.errors import DamagedCheckpointError, DivergedError, RunError
 from discogan.images import Pixels
 from discogan.model import evaluation_mode
 from discogan.objectives import Terms
-from discogan.run_folder import NETWORKS, RunFolder, read_progress
+from discogan.run_folder import NETWORKS, RunFolder, find_damage, read_progress, step_of
 from discogan.run_records import Progress
 from discogan.run_summary import MetricsLog, read_metrics, read_scores
 from discogan.training.budget import Budget
@@ -185,7 +185,7 @@ class Trainer:
         Damaged checkpoints are named and set aside, because their steps must be written again.
         """
         restore_best(self.run)
-        damaged = dict.fromkeys(self.run.broken_checkpoints(), "incomplete")
+        damaged = {path: find_damage(path) for path in self.run.broken_checkpoints()}
         for checkpoint in reversed(self.run.complete_checkpoints()):
             try:
                 self.losses.load_state_dict(self.learner.restore(checkpoint))
@@ -212,9 +212,9 @@ class Trainer:
         return Progress()
 
     def _last_logged_step(self) -> int:
-        """Return the last step in metrics.jsonl, 0 if there is none."""
-        records = read_metrics(self.run)
-        return int(records[-1]["step"]) if records else 0
+        """Return the last step of which a log or a sample sheet remains, 0 if there is none."""
+        logged = [int(record["step"]) for record in read_metrics(self.run)[-1:]]
+        return max([0, *logged, *map(step_of, self.run.sheets())])
 
 
 def _damage_message(run: RunFolder, damaged: Mapping[Path, str], used: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from discogan.data.domains import open_domains
 from discogan.directions import Direction, source_and_target
-from discogan.errors import ConfigError, DataError
+from discogan.errors import ConfigError, DataError, DiscoGANWarning
 from discogan.images import Pixels, evenly_spaced
 from discogan.labels import verdict_name
 from discogan.matching import Counterparts, open_counterparts
@@ -120,7 +121,8 @@ def _choose_examples(translator: Translator) -> dict[Direction, Pixels]:
     """Return evenly spaced training images of each direction's source domain; none if the images are missing."""
     try:
         store_a, store_b = open_domains(translator.config)
-    except (DataError, ConfigError):
+    except (DataError, ConfigError) as error:
+        warnings.warn(f"No examples are shown. {error}", DiscoGANWarning, stacklevel=2)
         return {}
     examples = {}
     for direction in translator.directions:

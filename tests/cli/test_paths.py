@@ -1,9 +1,13 @@
 """Paths given to commands: ``~`` anywhere, and links to themselves."""
 
+import os
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from discogan import files
 from discogan.cli import main
 from discogan.run_folder import RunFolder
 from tests.cli.test_commands import FLAGS
@@ -92,3 +96,48 @@ def test_a_link_to_itself_is_one_message_that_names_it(words, home, tmp_path, ca
     assert "Traceback" not in message
     assert loop.is_symlink()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("name", ["last", "report.html", "verdict.json", "metrics.jsonl", "scores.jsonl", ".lock"])
+def test_a_pipe_in_a_run_never_blocks(home, name, capsys, monkeypatch):
+    """Opening a pipe to read or to write waits for the other side, and a signal does not end the wait."""
+    monkeypatch.setattr(files, "READER_SECONDS", 0.1)
+    pipe = home / "run" / name
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    for words in (
+        ["train", "--resume", home / "run", "--steps", 8],
+        ["report", home / "run"],
+        ["evaluate", home / "run"],
+        ["info", home / "run"],
+        ["translate", home / "run", home / "a", "--direction", "a_to_b", "--out", home / "out"],
+        ["verify", home / "run"],
+    ):
+        code = run_main(*words)
+        message = capsys.readouterr().err
+        assert code in (0, 1, 2)
+        assert "Traceback" not in message
+        assert code == 0 or words[0] == "verify" or name in message
+
+
+def test_a_link_to_itself_among_images_has_the_right_cure(home, capsys):
+    (home / "a" / "loop.png").symlink_to("loop.png")
+    assert (
+        run_main("train", home / "a", home / "b", "--out", home / "new", "--image-size", 32, "--steps", 2, *FLAGS) == 2
+    )
+    assert "loop.png is a link that leads to itself. Correct or remove it." in capsys.readouterr().err.replace(
+        "\n", " "
+    )
+
+
+def test_warnings_of_a_command_are_one_line_without_source(home, capsys):
+    pattern = np.random.default_rng(0).random((40, 40), dtype=np.float32)
+    (home / "odd").mkdir()
+    Image.fromarray(pattern).save(home / "odd" / "float.tiff")
+    assert run_main("translate", home / "run", home / "odd", "--direction", "a_to_b", "--out", home / "out") == 0
+    message = capsys.readouterr().err
+    assert "The inputs have floating-point values" in message
+    assert "UserWarning" not in message
+    assert ".py" not in message
