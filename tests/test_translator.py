@@ -10,7 +10,8 @@ import discogan
 from discogan import api
 from discogan.cli.console import print_scores, print_verdict
 from discogan.errors import ConfigError, DataError, DiscoGANWarning, RunError
-from discogan.translator import Translator, input_files, target_paths
+from discogan.images.inputs import input_files, target_paths
+from discogan.translator import Translator
 from tests.conftest import SMALL, write_images
 
 

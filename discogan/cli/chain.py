@@ -39,7 +39,8 @@ def chain(
     """
     from discogan.devices import own_state
     from discogan.images import decode_image, draw_sheet, evenly_spaced, to_pixels
-    from discogan.translator import Translator, input_files, translate_chain
+    from discogan.images.inputs import input_files
+    from discogan.translator import Translator, translate_chain
 
     if not steps:
         raise ConfigError("Give at least one step, RUN:a_to_b or RUN:b_to_a.")

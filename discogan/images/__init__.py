@@ -2,6 +2,7 @@
 
     files        which files of a folder are images
     decoding     files of any format as upright 8-bit images, within limits
+    inputs       which images a command reads, and the names of its results
     ranges       the values of black and white in images of more than 8 bits
 
 The only package that knows pixel ranges and channel order. A stored image is a uint8 array (height, width, channels),
