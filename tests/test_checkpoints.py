@@ -181,6 +181,17 @@ def lose_parameter(tensors):
         del tensors[f"generator_optimiser.0.{name}"]
 
 
+def lose_last_parameter(tensors):
+    last = int(tensors["generator_optimiser.parameters"][-1])
+    for name in ("step", "exp_avg", "exp_avg_sq"):
+        del tensors[f"generator_optimiser.{last}.{name}"]
+
+
+def enlarge_moment(tensors):
+    moment = tensors["generator_optimiser.0.exp_avg"]
+    tensors["generator_optimiser.0.exp_avg"] = torch.cat([moment, moment])
+
+
 def set_nan(tensors):
     tensors[first_key(tensors)].view(-1)[0] = float("nan")
 
@@ -250,6 +261,8 @@ def add_group(tensors):
         lose_moment,
         lose_step,
         lose_parameter,
+        lose_last_parameter,
+        enlarge_moment,
         add_parameter,
         rename_moment,
         swap_moments,
@@ -270,6 +283,45 @@ def test_a_wrong_training_state_is_refused_and_the_checkpoint_before_is_used(sma
     [damage] = [alarm for alarm in alarms if alarm.kind == "damaged_checkpoint"]
     assert "step-000007" in damage.message
     assert "Training continues from step-000006" in damage.message
+
+
+def test_a_variance_of_zero_is_a_valid_training_state(small_run, tmp_path):
+    """A weight whose gradient was 0 at each step has it."""
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+
+    def clear(tensors):
+        tensors["generator_optimiser.0.exp_avg_sq"].zero_()
+
+    rewrite(run.checkpoints / "step-000007", "training_state", clear)
+    alarms = []
+    observer = Observer()
+    observer.on_alarm = alarms.append
+    assert resume(run.path, steps=8, observer=observer).step == 8
+    assert not [alarm for alarm in alarms if alarm.kind == "damaged_checkpoint"]
+
+
+def test_damage_that_stays_is_reported_at_once(checkpoint, monkeypatch):
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda _: pytest.fail("waits although nothing changes"))
+    flip_bit(checkpoint / "generator_ab.safetensors", 500)
+    with pytest.raises(DamagedCheckpointError):
+        load_model(checkpoint, CPU)
+
+
+@pytest.mark.parametrize("identities", ["abbb", "baaa"])
+@pytest.mark.parametrize("first_load", ["fails", "succeeds"])
+def test_a_checkpoint_that_was_replaced_during_loading_is_loaded_again(checkpoint, monkeypatch, identities, first_load):
+    """What was loaded may be of two steps, and a failure may be that of a half-replaced folder."""
+    given, loads = iter(identities), []
+
+    def load(folder, _):
+        loads.append(folder)
+        if first_load == "fails" and len(loads) == 1:
+            raise DamagedCheckpointError(folder, "half replaced")
+        return len(loads)
+
+    monkeypatch.setattr(checkpoints, "_identity", lambda _: next(given))
+    monkeypatch.setattr(checkpoints, "_load_checkpoint", load)
+    assert load_model(checkpoint, CPU) == 2
 
 
 def flip_bit(file, position):
