@@ -16,6 +16,7 @@ from discogan.checkpoints import (
     load_optimiser_state,
     load_references,
     optimiser_state,
+    restore_best,
     save_best,
     save_checkpoint,
 )
@@ -192,6 +193,14 @@ def enlarge_moment(tensors):
     tensors["generator_optimiser.0.exp_avg"] = torch.cat([moment, moment])
 
 
+def add_one_parameter_as_in_version_0_1(tensors):
+    """Version 0.1.0 did not record which parameters have a state."""
+    del tensors["generator_optimiser.parameters"]
+    indices = [int(key.split(".")[1]) for key in tensors if key.startswith("generator_optimiser.")]
+    for name in ("step", "exp_avg", "exp_avg_sq"):
+        tensors[f"generator_optimiser.{max(indices) + 1}.{name}"] = torch.zeros(())
+
+
 def set_nan(tensors):
     tensors[first_key(tensors)].view(-1)[0] = float("nan")
 
@@ -262,6 +271,7 @@ def add_group(tensors):
         lose_step,
         lose_parameter,
         lose_last_parameter,
+        add_one_parameter_as_in_version_0_1,
         enlarge_moment,
         add_parameter,
         rename_moment,
@@ -388,7 +398,8 @@ def test_the_step_of_a_damaged_checkpoint_is_written_again_and_the_damaged_one_i
         assert resume(run.path, observer=Observer()).step == 7
         assert {check.status for check in verify_run(run.path) if "damaged-" not in check.path} == {"intact"}
         assert same_weights(run.checkpoints / "step-000007", small_run / "checkpoints" / "step-000007")
-        assert len(list(run.checkpoints.glob("damaged-step-000007*"))) == flips
+        aside = [path.name for path in sorted(run.checkpoints.glob("damaged-*"))]
+        assert aside == ["damaged-step-000007", "damaged-step-000007-1"][:flips]
     assert len(run.complete_checkpoints()) == len(RunFolder(small_run).complete_checkpoints())
 
 
@@ -556,6 +567,18 @@ def test_the_former_best_is_used_after_a_kill_between_the_renames(small_run, tmp
     run.best.rename(run.former_best)
     with pytest.warns(DamagedCheckpointWarning):
         load_model(run.path, CPU)
+
+
+@pytest.mark.parametrize("has_best", [False, True])
+def test_the_former_best_is_restored_only_if_the_new_one_is_not_there(small_run, tmp_path, has_best):
+    run = RunFolder(shutil.copytree(small_run, tmp_path / "run"))
+    shutil.copytree(run.best, run.former_best)
+    (run.former_best / "mark").touch()
+    if not has_best:
+        shutil.rmtree(run.best)
+    restore_best(run)
+    assert (run.best / "mark").exists() == (not has_best)
+    assert run.former_best.exists() == has_best
 
 
 def test_checkpoints_of_0_1_0_without_digests_load(checkpoint):
