@@ -25,6 +25,7 @@ from discogan.run_folder import NETWORKS, RunFolder, read_progress, write_checkp
 from discogan.run_records import Progress, RunDescription
 from discogan.training import Observer
 from discogan.verification import verify_run
+from tests.conftest import refresh_digests
 
 DATA = {domain: {"key": domain * 32, "count": 3} for domain in "ab"}
 CPU = torch.device("cpu")
@@ -308,6 +309,20 @@ def test_a_variance_of_zero_is_a_valid_training_state(small_run, tmp_path):
     observer.on_alarm = alarms.append
     assert resume(run.path, steps=8, observer=observer).step == 8
     assert not [alarm for alarm in alarms if alarm.kind == "damaged_checkpoint"]
+
+
+def test_the_loaded_weights_are_those_of_the_files(checkpoint):
+    model, _ = load_model(checkpoint, CPU)
+    for name in NETWORKS:
+        expected = load_file(checkpoint / f"{name}.safetensors")
+        assert all(torch.equal(value, expected[key]) for key, value in getattr(model, name).state_dict().items())
+
+
+def test_a_configuration_that_is_none_is_damage_even_if_its_digest_is_right(checkpoint):
+    (checkpoint / "config.json").write_text("{}")
+    refresh_digests(checkpoint)
+    with pytest.raises(DamagedCheckpointError, match=r"config\.json"):
+        load_model(checkpoint, CPU)
 
 
 def test_damage_that_stays_is_reported_at_once(checkpoint, monkeypatch):
