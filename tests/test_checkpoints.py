@@ -175,7 +175,7 @@ def first_key(tensors):
 
 
 def make_negative(tensors):
-    tensors["generator_optimiser.0.exp_avg_sq"] -= 1
+    tensors["generator_optimiser.0.exp_avg_sq"].view(-1)[0] = -1
 
 
 def lose_parameter(tensors):
