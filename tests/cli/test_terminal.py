@@ -241,7 +241,9 @@ def test_a_training_whose_terminal_closes_saves_a_checkpoint(domains, tmp_path):
     run = tmp_path / "run"
     words = ["train", *domains, "--out", run, "--image-size", 32, "--steps", 100_000, *FLAGS]
     command = [sys.executable, "-m", "discogan", *map(str, words)]
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # These tests may run with nohup, which is inherited.
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGHUP, former)
     deadline = time.monotonic() + 60
     while not (run / "last").exists():
         assert process.poll() is None
