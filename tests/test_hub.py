@@ -223,8 +223,11 @@ def test_an_edited_card_stays(small_run, tmp_path):
 def test_packaging_continues_after_it_was_killed(small_run, tmp_path):
     """The record of the former package is removed first, so that no mixture can be loaded."""
     folder = hub.package(small_run, tmp_path / "out")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
     (folder / "progress.json").unlink()
-    discogan.load(hub.package(small_run, folder))
+    hub.package(small_run, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert discogan.load(folder).model.step == 7
 
 
 def test_a_damaged_run_is_not_shared(small_run, tmp_path):

@@ -29,7 +29,7 @@ import numpy as np
 
 from discogan.data import Record
 from discogan.data.cache import KEY, KEY_LENGTH, Cache, building_folder
-from discogan.data.decoding import Decoding, hash_contents, make_jobs, run_jobs
+from discogan.data.decoding import Decoding, Job, hash_contents, make_jobs, run_jobs
 from discogan.errors import CacheError, DataError, RecordError
 from discogan.files import cache_folder, open_regular, sync, write_json, write_text
 from discogan.images import LeftOut, Pixels, parse_colour
@@ -299,11 +299,10 @@ def _build_store(
         file = temporary / "pixels.npy"
         shape = (len(records), decoding.image_size, decoding.image_size, decoding.channels)
         header_bytes = file.write_bytes(_npy_header(shape))
-        rows = list(enumerate(records))
         contents = list(expected)
         broken: dict[int, str] = {}
         extents: dict[int, Extent] = {}
-        for done, decoded in run_jobs(make_jobs(file, rows, decoding, header_bytes), workers):
+        for done, decoded in run_jobs(make_jobs(file, list(enumerate(records)), decoding, header_bytes), workers):
             for row, content in decoded.contents.items():
                 contents[row] = content
             broken |= decoded.broken
@@ -313,12 +312,8 @@ def _build_store(
         _require_few_broken(broken, len(records))
         resolved, depth = _decide_range(decoding, extents)
         if resolved != decoding and ValueRange.parse(decoding.value_range) is None:
-            deep_jobs = make_jobs(file, [rows[row] for row in sorted(extents)], resolved, header_bytes)
-            for _, decoded in run_jobs(deep_jobs, workers):
-                broken |= decoded.broken
-                for row, content in decoded.contents.items():
-                    if content != contents[row]:
-                        broken[row] = f"{name_of(records[row].path)} changed while it was read. Start again."
+            deep_rows = [(row, records[row]) for row in sorted(extents)]
+            broken |= _decode_again(make_jobs(file, deep_rows, resolved, header_bytes), workers, contents)
             _require_few_broken(broken, len(records))
         good = [row for row in range(len(records)) if row not in broken]
         if len(good) < len(records):
@@ -344,6 +339,18 @@ def _build_store(
     if store is None:
         raise CacheError(f"The decoded images in {name_of(folder)} were removed or changed meanwhile. Start again.")
     return store
+
+
+def _decode_again(jobs: Sequence[Job], workers: int, contents: Sequence[str]) -> dict[int, str]:
+    """Decode some rows with the range that is known now; return the broken rows and those that have changed since."""
+    broken: dict[int, str] = {}
+    records = dict(row for job in jobs for row in job.records)
+    for _, decoded in run_jobs(jobs, workers):
+        broken |= decoded.broken
+        for row, content in decoded.contents.items():
+            if content != contents[row]:
+                broken[row] = f"{name_of(records[row].path)} changed while it was read. Start again."
+    return broken
 
 
 def _decide_range(decoding: Decoding, extents: Mapping[int, Extent]) -> tuple[Decoding, str]:
