@@ -342,7 +342,7 @@ def _build_store(
 
 
 def _decode_again(jobs: Sequence[Job], workers: int, contents: Sequence[str]) -> dict[int, str]:
-    """Decode some rows with the range that is known now; return the broken rows and those that have changed since."""
+    """Decode some rows with the range that is known now; return the rows that are broken or have changed since."""
     broken: dict[int, str] = {}
     records = dict(row for job in jobs for row in job.records)
     for _, decoded in run_jobs(jobs, workers):

@@ -18,6 +18,7 @@ import resource
 import signal
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,7 @@ class Finding:
         return f"{self.rule} {kind} {self.where}".strip()
 
 
-class Target:
+class Target(ABC):
     """A kind of input: how cases are generated, run and stored."""
 
     name: ClassVar[str]
@@ -94,22 +95,22 @@ class Target:
         self.work = box / "work"
         self.writable: tuple[Path, ...] = (self.work, box / "cache")
 
+    @abstractmethod
     def strategy(self) -> SearchStrategy[Case]:
         """Return the strategy that generates cases."""
-        raise NotImplementedError
 
     def starts(self) -> Sequence[bytes]:
         """Return valid inputs from which a coverage-guided search starts; only for cases that are bytes."""
         return ()
 
-    def prepare(self, case: Case) -> None:
+    def prepare(self, case: Case) -> None:  # noqa: B027 (not every target needs it)
         """Write the files of a case. The rules do not apply here."""
 
+    @abstractmethod
     def run(self, case: Case) -> None:
         """Pass the case to the package. Raise ``RuleError`` if a result is wrong."""
-        raise NotImplementedError
 
-    def tidy(self) -> None:
+    def tidy(self) -> None:  # noqa: B027 (not every target needs it)
         """Undo what ``prepare`` and ``run`` did. The rules do not apply here."""
 
     def dump(self, case: Case) -> bytes:

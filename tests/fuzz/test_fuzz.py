@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 from discogan.errors import DataError
 from tests.fuzz import harness, material
@@ -83,6 +84,9 @@ class Deed(Target):
     name = "deed"
     memory_mib = 50
     allowed = (DataError,)
+
+    def strategy(self):
+        return st.sampled_from([deed for deed, _ in BAD_DEEDS.values()])
 
     def run(self, case):
         case(self)
