@@ -19,7 +19,7 @@ LAYERS = [
     {"objectives", "checkpoints", "verdict", "onnx_model"},
     {"model", "run_summary"},
     {"networks", "losses", "data", "metrics"},
-    {"images", "devices", "run_folder"},
+    {"images", "devices", "run_folder", "pretrained"},
     {"register", "listing"},
     {"registry", "extras", "pages", "run_records", "csv_files"},
     {"config", "directions", "labels", "trust", "records"},

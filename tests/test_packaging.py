@@ -57,7 +57,7 @@ def test_messages_name_existing_extras():
     sources = "".join(path.read_text() for path in (ROOT / "discogan").rglob("*.py"))
     named = set(re.findall(r'import_extra\(\s*"[\w.]+",\s*"(\w+)"', sources))
     named |= set(re.findall(r'pip install "\.\[(\w+)\]"', sources))
-    assert named == {"export", "hub", "metrics", "render", "track", "web"}
+    assert named == {"export", "features", "hub", "metrics", "render", "track", "web"}
     assert named | {"scale", "dev", "docs"} == set(PROJECT["optional-dependencies"])
 
 

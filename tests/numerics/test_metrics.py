@@ -21,8 +21,10 @@ from discogan.images import PIXEL_RANGES, make_thumbnails
 from discogan.matching import assign, nearest_points
 from discogan.metrics import Metric, Value, describe_values, inception, metric_kinds, perceptual
 from discogan.metrics.agreement import SYMMETRIES, agreement, symmetric_agreements
+from discogan.metrics.colours import colours
 from discogan.metrics.coverage import Coverage, manifold_scores
 from discogan.metrics.diversity import diversity
+from discogan.metrics.grain import grain
 from discogan.metrics.inception import FID, fid, kid
 from discogan.metrics.perceptual import LPIPS, lpips
 from discogan.metrics.retrieval import Retrieval, chance_retrieval, retrieval
@@ -481,8 +483,9 @@ def test_chance_compares_each_image_with_an_unrelated_one():
 
 def test_metrics_are_shown_in_a_fixed_order():
     """Metrics that are always computed come first, and among them metrics that need pairs; then by name."""
-    always = ["retrieval", "similarity", "diversity", "round_trip", "sliced_wasserstein"]
-    expected = [*always, "lpips", "coverage", "fid", "kid"]
+    paired = ["retrieval", "similarity"]
+    unpaired = ["colours", "diversity", "grain", "round_trip", "sliced_wasserstein"]
+    expected = [*paired, *unpaired, "lpips", "coverage", "features", "fid", "kid"]
     assert [name for name in metric_kinds() if name in expected] == expected
 
 
@@ -543,6 +546,11 @@ def test_how_each_value_is_read():
         "ssim": ("higher", 1.0),
         "round_trip_l1": ("lower", 0.0),
         "diversity": ("closer", 1.0),
+        "grain": ("closer", 1.0),
+        "colour_distance": ("lower", 0.0),
+        "feature_distance": ("lower", 0.0),
+        "feature_precision": ("higher", 1.0),
+        "feature_recall": ("higher", 1.0),
         "sliced_wasserstein": ("lower", 0.0),
         "precision": ("higher", 1.0),
         "recall": ("higher", 1.0),
@@ -561,7 +569,7 @@ def test_which_metrics_need_pairs_and_have_baselines():
     kinds = {name: kind for name, kind in metric_kinds().items() if kind.__module__.startswith("discogan.metrics.")}
     assert {name for name, kind in kinds.items() if kind.needs_pairs} == {"retrieval", "similarity", "lpips"}
     assert {name for name, kind in kinds.items() if kind.has_baselines} == {"retrieval", "similarity"}
-    assert {name for name, kind in kinds.items() if kind.on_demand} == {"coverage", "fid", "kid", "lpips"}
+    assert {name for name, kind in kinds.items() if kind.on_demand} == {"coverage", "features", "fid", "kid", "lpips"}
     assert {name for name, kind in kinds.items() if kind.compares == "round_trips"} == {"round_trip"}
 
 
@@ -570,7 +578,9 @@ def test_registered_metrics_compute_the_functions_of_their_names():
     functions = {
         "retrieval": retrieval,
         "similarity": similarity,
+        "colours": colours,
         "diversity": diversity,
+        "grain": grain,
         "round_trip": round_trip,
         "sliced_wasserstein": sliced_wasserstein,
     }
