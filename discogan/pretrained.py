@@ -87,7 +87,7 @@ class Block(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, ``inputs``, H, W) to (N, ``outputs``, H / ``stride``, W / ``stride``)."""
-        features = images
+        features: Tensor = images
         if self.expand_conv is not None and self.bn0 is not None:
             features = self.bn0(self.expand_conv(features)).clamp(0, 6)
         features = self.bn1(convolve(self.depthwise_conv, features)).clamp(0, 6)
