@@ -209,10 +209,10 @@ class DataOptions(Options):
     """Height and width in pixels: 32, 64, 128 or 256."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How an image becomes square: crop the longer side, pad the shorter one, or stretch."""
-    channels_a: Literal[1, 3] = 3
-    """Channels of domain A: 1 is grey, 3 is RGB."""
-    channels_b: Literal[1, 3] = 3
-    """Channels of domain B: 1 is grey, 3 is RGB."""
+    channels_a: Literal["auto", 1, 3] = 3
+    """Channels of domain A: 1 is grey, 3 is RGB; auto is 1 if every image of the domain is grey."""
+    channels_b: Literal["auto", 1, 3] = 3
+    """Channels of domain B: 1 is grey, 3 is RGB; auto is 1 if every image of the domain is grey."""
     value_range_a: str = "auto"
     """Values of black and white in images of A with more than 8 bits, such as 0:4095. The default decides by the values
     of all images, and image decides for each image alone. Set both domains with data.value_range."""
@@ -233,6 +233,11 @@ class DataOptions(Options):
         super().__post_init__()
         parse_value_range(self.value_range_a)
         parse_value_range(self.value_range_b)
+
+    def channels_of(self, domain: str) -> int:
+        """Return the channels of domain ``a`` or ``b``; auto is RGB until the images of the domain are known."""
+        channels = self.channels_a if domain == "a" else self.channels_b
+        return 3 if channels == "auto" else channels
 
 
 @dataclass(frozen=True)

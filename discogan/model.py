@@ -136,7 +136,7 @@ def build_model(config: Config, shapes: tuple[Shape, Shape] | None = None) -> Tr
     They take images of the configuration's size, or data of other ``shapes`` (of A, of B).
     """
     size = config.data.image_size
-    shape_a, shape_b = shapes or ((config.data.channels_a, size, size), (config.data.channels_b, size, size))
+    shape_a, shape_b = shapes or [(config.data.channels_of(domain), size, size) for domain in "ab"]
     return TranslationModel(
         GENERATORS.build(config.generator, "generator", shape_a, shape_b),
         GENERATORS.build(config.generator, "generator", shape_b, shape_a),

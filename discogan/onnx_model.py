@@ -78,7 +78,7 @@ class OnnxModel:
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         data, size = self.config.data, self.config.data.image_size
         expected = "tensor(uint8)" if self._pixels == "uint8" else "tensor(float)"
-        channels = source_and_target(self.direction, data.channels_a, data.channels_b)
+        channels = source_and_target(self.direction, data.channels_of("a"), data.channels_of("b"))
         for kind, tensors, count in (("input", inputs, channels[0]), ("output", outputs, channels[1])):
             shape = [size, size, count] if self._pixels == "uint8" else [count, size, size]
             if len(tensors) != 1 or tensors[0].type != expected or list(tensors[0].shape[1:]) != shape:

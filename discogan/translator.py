@@ -262,11 +262,9 @@ class Translator:
     def preparation(self, direction: Direction) -> tuple[int, int, Fit, str, str, int]:
         """Return the arguments of ``prepare_pixels`` for inputs of a direction."""
         data = self.config.data
-        channels, value_range = (
-            (data.channels_a, data.value_range_a)
-            if source_domain(direction) == "a"
-            else (data.channels_b, data.value_range_b)
-        )
+        domain = source_domain(direction)
+        channels = data.channels_of(domain)
+        value_range = data.value_range_a if domain == "a" else data.value_range_b
         return channels, data.image_size, data.fit, data.background, value_range, round(data.max_megapixels * 1e6)
 
     def translate_pixels(self, pixels: Pixels, direction: Direction, round_trip: bool = False) -> Pixels:

@@ -161,7 +161,7 @@ def make_example(**table):
         (lambda: load_config("modern", minutes=float("nan")), "finite"),
         (lambda: load_config("modern", settings=["training.beta1=1.5"]), "at least 0 and below 1, not 1.5"),
         (lambda: load_config("modern", settings=["training.learning_rate=-1"]), "at least 0"),
-        (lambda: load_config("modern", settings=["data.channels_a=1.0"]), "must be 1 or 3, not 1.0"),
+        (lambda: load_config("modern", settings=["data.channels_a=1.0"]), "must be auto, 1 or 3, not 1.0"),
         (lambda: load_config("modern", settings=["data.image_size=32"]), "Give it as --image-size"),
         (lambda: change_training(load_config("modern"), settings=["data.fit=pad"]), "only training and source"),
         (lambda: Config.from_dict({"preset": "x", "models": {}}), "no option group named 'models'"),

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from discogan import api, training
@@ -324,6 +325,20 @@ def test_a_grey_domain_and_a_colour_domain(domains, tmp_path):
     fit(domains, tmp_path / "run", "data.channels_a=1", "data.fit=pad", steps=2)
     translated = api.load(tmp_path / "run").translate(np.zeros((40, 60, 3), np.uint8), "b_to_a")
     assert (translated.mode, translated.size) == ("L", (32, 32))
+
+
+def test_the_images_decide_the_channels_of_a_run(domains, tmp_path, monkeypatch):
+    grey = tmp_path / "grey"
+    grey.mkdir()
+    for path in domains[0].iterdir():
+        Image.open(path).convert("L").convert("RGB").save(grey / path.name)
+    settings = ["data.channels_a=auto", "data.channels_b=auto"]
+    fit((grey, domains[1]), tmp_path / "run", *settings, steps=2)
+    data = RunFolder(tmp_path / "run").describe().config.data
+    assert (data.channels_a, data.channels_b) == (1, 3)
+    assert api.load(tmp_path / "run").translate(np.zeros((40, 60, 3), np.uint8), "b_to_a").mode == "L"
+    monkeypatch.setenv("DISCOGAN_CACHE", str(tmp_path / "empty"))  # The images are decoded again.
+    assert resume(tmp_path / "run", steps=3).step == 3
 
 
 def test_file_names_matter_only_by_their_order(domains, tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from PIL import Image
 
@@ -34,7 +34,8 @@ class Decoding:
     """The settings on which the stored pixels depend."""
 
     image_size: int
-    channels: int
+    channels: int | Literal["auto"]
+    """1 is grey, 3 is RGB; ``auto`` is 1 if all images are grey."""
     fit: Fit = "crop"
     background: str = "white"
     value_range: str = "auto"
@@ -45,6 +46,11 @@ class Decoding:
     def max_pixels(self) -> int:
         """The most pixels of an image."""
         return round(self.max_megapixels * 1e6)
+
+    @property
+    def decoded_channels(self) -> int:
+        """The channels of an image before all images are known."""
+        return 3 if self.channels == "auto" else self.channels
 
     def key_fields(self) -> list[Any]:
         """Return what a store's key depends on, besides the images."""
@@ -63,11 +69,11 @@ class Decoding:
 def decode_record(record: Record, decoding: Decoding) -> Pixels:
     """Return one image as uint8 (image_size, image_size, channels); raise ``DataError`` if it is broken."""
     if record.view is not None:
-        image = decode_image(matlab_view(record.path, record.view), decoding.channels, decoding.background)
+        image = decode_image(matlab_view(record.path, record.view), decoding.decoded_channels, decoding.background)
     else:
         image = decode_image(
             record.path,
-            decoding.channels,
+            decoding.decoded_channels,
             decoding.background,
             value_range=decoding.value_range,
             max_pixels=decoding.max_pixels,
@@ -172,7 +178,7 @@ def _decode_contents(record: Record, decoding: Decoding) -> tuple[str, Pixels | 
         content = hashlib.sha256(data).hexdigest()
         image, extent = decode_or_measure(
             data,
-            decoding.channels,
+            decoding.decoded_channels,
             decoding.background,
             value_range=decoding.value_range,
             max_pixels=decoding.max_pixels,

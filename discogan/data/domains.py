@@ -71,13 +71,20 @@ def open_anchors(config: Config) -> Anchors | None:
     return read_anchors(config.anchors, folders, (domain_decoding(config, "a"), domain_decoding(config, "b")))
 
 
-def with_value_ranges(config: Config, stores: tuple[ImageStore, ImageStore]) -> Config:
-    """Return the configuration with the value ranges of these training images.
+def with_properties_of(config: Config, stores: tuple[ImageStore, ImageStore]) -> Config:
+    """Return the configuration with the channels and the value ranges of these training images.
 
-    Commands that use the run decode new images of more than 8 bits with the same ranges.
+    Commands that use the run decode new images in the same way.
     """
-    value_range_a, value_range_b = (store.value_range for store in stores)
-    return replace(config, data=replace(config.data, value_range_a=value_range_a, value_range_b=value_range_b))
+    a, b = stores
+    data = replace(
+        config.data,
+        channels_a=a.pixels.shape[3],
+        channels_b=b.pixels.shape[3],
+        value_range_a=a.value_range,
+        value_range_b=b.value_range,
+    )
+    return replace(config, data=data)
 
 
 def _limit_records(records: list[Record], limit: int) -> list[Record]:

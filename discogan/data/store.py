@@ -293,11 +293,12 @@ def _build_store(
 ) -> ImageStore:
     """Decode all images into a temporary folder, then rename it to the key of the bytes that were decoded.
 
-    Images of more than 8 bits are decoded twice if their range is not given: first to find their values.
+    Images of more than 8 bits are decoded twice if their range is not given: first to find their values. If all images
+    must be known to decide the channels, they are decoded as RGB.
     """
     with building_folder(place) as temporary:
         file = temporary / "pixels.npy"
-        shape = (len(records), decoding.image_size, decoding.image_size, decoding.channels)
+        shape = (len(records), decoding.image_size, decoding.image_size, decoding.decoded_channels)
         header_bytes = file.write_bytes(_npy_header(shape))
         contents = list(expected)
         broken: dict[int, str] = {}
@@ -318,12 +319,18 @@ def _build_store(
         good = [row for row in range(len(records)) if row not in broken]
         if len(good) < len(records):
             _keep_rows(file, good, shape)
+        shape = (len(good), *shape[1:])
+        if decoding.channels == "auto":
+            is_grey = _all_grey(file)
+            if is_grey:
+                _keep_one_channel(file)
+            resolved = replace(resolved, channels=1 if is_grey else 3)
         key = _digest(resolved, records, contents)
         index = StoreIndex(
             key=key,
             names=[records[row].name for row in good],
             skipped=[broken[row] for row in sorted(broken)],
-            shape=(len(good), *shape[1:]),
+            shape=(*shape[:3], resolved.decoded_channels),
             sha256=_digest_of_file(file),
             value_range=resolved.value_range,
             depth=depth,
@@ -407,4 +414,21 @@ def _keep_rows(file: Path, rows: list[int], shape: tuple[int, ...]) -> None:
         for row in rows:
             complete.seek(start + row * row_bytes)
             target.write(complete.read(row_bytes))
+    kept.replace(file)
+
+
+def _all_grey(file: Path) -> bool:
+    """Return whether red, green and blue are equal in every pixel of a .npy file of RGB images."""
+    images = np.load(file, mmap_mode="r")
+    return all((image[..., :1] == image).all() for image in images)
+
+
+def _keep_one_channel(file: Path) -> None:
+    """Replace RGB images in a .npy file by their first channel."""
+    images = np.load(file, mmap_mode="r")
+    kept = file.with_suffix(".kept")
+    with kept.open("wb") as target:
+        target.write(_npy_header((*images.shape[:3], 1)))
+        for image in images:
+            target.write(image[..., :1].tobytes())
     kept.replace(file)

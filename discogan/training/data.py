@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from discogan.config import Config
 from discogan.data.anchors import Anchors
-from discogan.data.domains import open_anchors, open_domains, with_value_ranges
+from discogan.data.domains import open_anchors, open_domains, with_properties_of
 from discogan.data.store import ImageStore
 from discogan.run_records import DataRecord, DomainRecord, LeftOutRecord
 from discogan.training.observer import Observer
@@ -38,4 +38,4 @@ def prepare_data(config: Config, observer: Observer) -> TrainingData:
             observer.on_skipped(domain, store.skipped)
         if store.remarks():
             observer.on_remarks(domain, store.remarks())
-    return TrainingData(*stores, open_anchors(with_value_ranges(config, stores)))
+    return TrainingData(*stores, open_anchors(with_properties_of(config, stores)))

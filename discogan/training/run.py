@@ -14,7 +14,7 @@ import torch
 from discogan import version
 from discogan.checkpoints import load_model, load_references
 from discogan.config import Config, change_training
-from discogan.data.domains import with_value_ranges
+from discogan.data.domains import with_properties_of
 from discogan.devices import describe_machine, own_state, pick_device
 from discogan.errors import ConfigError, DataError, RunError
 from discogan.files import write_json
@@ -41,7 +41,7 @@ def train(config: Config, out: str | Path, observer: Observer | None = None) -> 
     _require_outside_images(config, run.path)
     with run.claimed(), own_state(config.training.threads):
         data = prepare_data(config, observer)
-        config = with_value_ranges(config, (data.a, data.b))
+        config = with_properties_of(config, (data.a, data.b))
         return _fit(run, _describe(config, data), data, observer)
 
 

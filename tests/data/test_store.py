@@ -410,3 +410,57 @@ def test_a_pipe_in_place_of_a_listing_does_not_block(tmp_path):
     assert Cache(cache).foreign() == [str(listing)]
     Cache(cache).clean(0)
     assert listing.is_fifo()
+
+
+# Channels -----------------------------------------------------------------------------------------
+
+
+def write_grey(folder, count, size=48):
+    """Write grey images in the files of colour images."""
+    folder.mkdir()
+    for number in range(count):
+        values = np.random.default_rng(number).integers(0, 256, (size, size, 1), dtype=np.uint8)
+        Image.fromarray(values.repeat(3, 2)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_channels_are_one_if_every_image_is_grey(tmp_path, decodings, workers):
+    folder = write_grey(tmp_path / "a", 70)
+    (folder / "broken.png").write_bytes(b"broken")
+    records = folder_records(folder)
+    store = open_store(records, Decoding(32, "auto"), cache=tmp_path / "cache", workers=workers)
+    assert store.pixels.shape == (70, 32, 32, 1)
+    assert len(decodings) == 1
+    grey = open_store(records, Decoding(32, 1), cache=tmp_path / "other")
+    assert (store.pixels == grey.pixels).all()
+    assert store.key == grey.key
+    # Both settings find the same store.
+    for channels in ("auto", 1):
+        assert open_store(records, Decoding(32, channels), cache=tmp_path / "cache").key == store.key
+    assert len(decodings) == 2
+
+
+def test_channels_are_three_if_one_pixel_has_a_colour(tmp_path, decodings):
+    folder = write_grey(tmp_path / "a", 5)
+    image = Image.open(folder / "3.png").convert("RGB").resize((32, 32))
+    image.putpixel((31, 31), (100, 100, 101))
+    image.save(folder / "3.png")
+    records = folder_records(folder)
+    store = open_store(records, Decoding(32, "auto"), cache=tmp_path / "cache")
+    assert store.pixels.shape == (5, 32, 32, 3)
+    assert open_store(records, Decoding(32, 3), cache=tmp_path / "cache").key == store.key
+    assert len(decodings) == 1
+
+
+def test_channels_of_transparent_and_deep_images(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("LA", (40, 40), (60 * number, 128)).save(folder / f"{number}.png")
+        Image.fromarray(np.full((40, 40), 900 * number, np.uint16)).save(folder / f"deep-{number}.png")
+    records = folder_records(folder)
+    white = open_store(records, Decoding(32, "auto"), cache=tmp_path / "cache")
+    assert white.pixels.shape[3] == 1
+    assert white.key == open_store(records, Decoding(32, 1), cache=tmp_path / "cache").key
+    assert open_store(records, Decoding(32, "auto", background="red"), cache=tmp_path / "cache").pixels.shape[3] == 3
