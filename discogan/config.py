@@ -267,7 +267,7 @@ class TrainingOptions(Options):
     device: str = "auto"
     """auto picks CUDA, then Apple's MPS, then the CPU; or a device's name, such as cuda:1."""
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
-    """Memory layout of images and weights; auto is channels_last on CPUs and CUDA, where convolutions are faster."""
+    """Memory layout of images and weights; auto is channels_last on CUDA, and on CPUs without an instance norm."""
     threads: Annotated[int, AtLeast(0)] = 0
     """CPU threads; 0 is PyTorch's own choice."""
     clock: Literal["wall", "processor"] = "wall"

@@ -54,18 +54,22 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return contextlib.nullcontext()
 
 
-def memory_format(device: torch.device, name: str = "auto") -> torch.memory_format:
+def memory_format(device: torch.device, name: str, network: torch.nn.Module) -> torch.memory_format:
     """Return the memory order of images (N, C, H, W): ``name`` is ``channels_last``, ``contiguous`` or ``auto``.
 
-    ``auto`` is channels_last on a CPU and on CUDA, and contiguous elsewhere.
+    ``auto`` is channels_last on a CPU and on CUDA, and contiguous elsewhere. On a CPU it is contiguous for a network
+    with an instance norm, because PyTorch has no channels-last kernel for it and would copy every image twice.
     """
-    is_channels_last = name == "channels_last" or (name == "auto" and device.type in ("cpu", "cuda"))
-    return torch.channels_last if is_channels_last else torch.contiguous_format
+    if name != "auto":
+        return torch.channels_last if name == "channels_last" else torch.contiguous_format
+    has_instance_norm = any(isinstance(module, torch.nn.InstanceNorm2d) for module in network.modules())
+    is_faster = device.type == "cuda" or (device.type == "cpu" and not has_instance_norm)
+    return torch.channels_last if is_faster else torch.contiguous_format
 
 
 def place(network: Network, device: torch.device, format_name: str = "auto") -> Network:
     """Move the network to the device, with its weights in the order that ``memory_format`` returns."""
-    placed: Network = network.to(device, memory_format=memory_format(device, format_name))  # type: ignore[call-overload]
+    placed: Network = network.to(device, memory_format=memory_format(device, format_name, network))  # type: ignore[call-overload]
     return placed
 
 

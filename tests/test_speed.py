@@ -14,6 +14,7 @@ from discogan.api import resume, train
 from discogan.config import load_config
 from discogan.data import store
 from discogan.devices import memory_format
+from discogan.networks import norm_layer
 from discogan.run_folder import RunFolder
 from discogan.training.learner import Learner
 from tests.conftest import SMALL
@@ -59,7 +60,22 @@ def test_the_memory_format_changes_only_rounding(domains, tmp_path):
     for name in ("generator_ab", "discriminator_a"):
         last, contiguous = (load_file(checkpoint / f"{name}.safetensors") for checkpoint in (first, second))
         assert all(torch.allclose(last[key].float(), contiguous[key].float(), atol=5e-3) for key in last)
-    assert memory_format(torch.device("mps")) is torch.contiguous_format
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "norm", "expected"),
+    [
+        ("cpu", "auto", "batch", torch.channels_last),
+        ("cpu", "auto", "instance", torch.contiguous_format),
+        ("cpu", "channels_last", "instance", torch.channels_last),
+        ("cpu", "contiguous", "batch", torch.contiguous_format),
+        ("cuda", "auto", "instance", torch.channels_last),
+        ("mps", "auto", "batch", torch.contiguous_format),
+    ],
+)
+def test_the_memory_format_fits_the_device_and_the_norms(device, name, norm, expected):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), norm_layer(norm, 4))
+    assert memory_format(torch.device(device), name, network) is expected
 
 
 def test_moments_have_the_memory_layout_of_their_weights_after_a_resume(domains, tmp_path):

@@ -39,8 +39,9 @@ class Learner:
         self.config = config
         self.device = devices.pick_device(options.device)
         devices.seed_step(config.seed, -1)
-        self._format = devices.memory_format(self.device, options.memory_format)
-        self.model = devices.place(build_model(config, shapes), self.device, options.memory_format).train()
+        model = build_model(config, shapes)
+        self._format = devices.memory_format(self.device, options.memory_format, model)
+        self.model = devices.place(model, self.device, options.memory_format).train()
         self.generators, self.discriminators = self.model.generators, self.model.discriminators
         self.average = averaged_copy(self.generators) if options.ema_decay else None
         self.objective: Objective = OBJECTIVES.build(config.objective, "objective")

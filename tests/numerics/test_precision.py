@@ -38,7 +38,7 @@ def draw(model, seed, layout="contiguous"):
     coarse = torch.rand(BATCH, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
     unit = interpolate(coarse, (SIDE, SIDE), mode="bilinear")
     images = unit * (model.pixel_range.high - model.pixel_range.low) + model.pixel_range.low
-    return images.contiguous(memory_format=devices.memory_format(CPU, layout))
+    return images.contiguous(memory_format=devices.memory_format(CPU, layout, model))
 
 
 def compute(preset, step, precision="float32", layout="contiguous"):
