@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from PIL import Image
 
 from discogan.checkpoints import load_model
@@ -16,8 +18,9 @@ from discogan.devices import pick_device
 from discogan.directions import DIRECTIONS, Direction, opposite, source_and_target, source_domain, target_domain
 from discogan.errors import DataError, RunError
 from discogan.files import write_text
-from discogan.images import Pixels, evenly_spaced
+from discogan.images import Pixels, evenly_spaced, make_thumbnails
 from discogan.labels import left_out_sentence
+from discogan.metrics import pairwise_distances
 from discogan.model import TranslationModel
 from discogan.pages import render
 from discogan.report.pictures import Picture, curves, picture, series
@@ -31,6 +34,8 @@ RANKED_IMAGES = 256
 """Images from which the best and worst round trips are chosen."""
 EXTREME_IMAGES = 6
 """Best, and worst, round trips that are shown."""
+EXTREME_SHARE = 8
+"""The best and the worst are chosen from an eighth of the ranked images each, so that they can differ."""
 MAX_SHEETS = 24
 """Sample sheets over time that a page holds at most, evenly spaced."""
 
@@ -148,12 +153,32 @@ def _grid(model: TranslationModel, store: ImageStore, direction: Direction) -> G
     reconstructed = model.translate_pixels(translated, opposite(direction))
     losses_l1 = np.abs(originals.astype(np.float32) - reconstructed).mean((1, 2, 3)) / 255
     order = np.argsort(losses_l1)
+    candidates = max(EXTREME_IMAGES, len(order) // EXTREME_SHARE)
     trips = [trip(position, reconstructed) for position in evenly_spaced(len(rows), SHOWN_IMAGES)]
-    best = [trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[:EXTREME_IMAGES]]
-    worst = [
-        trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}") for position in order[::-1][:EXTREME_IMAGES]
-    ]
+    best, worst = (
+        [
+            trip(position, reconstructed, f"L1 {losses_l1[position]:.3f}")
+            for position in choose_varied(originals, extremes[:candidates], EXTREME_IMAGES)
+        ]
+        for extremes in (order, order[::-1])
+    )
     return Grid(f"{source} → {target} → {source}", trips, best, worst)
+
+
+def choose_varied(images: Pixels, ranked: npt.NDArray[np.intp], count: int) -> list[int]:
+    """Return ``count`` of the ``ranked`` rows of some images, uint8 (N, H, W, C), in their order.
+
+    The first is chosen, then always the one whose thumbnail is farthest from those chosen (Gonzalez 1985).
+    """
+    unit = torch.from_numpy(images[ranked]).permute(0, 3, 1, 2) / 255
+    thumbnails = make_thumbnails(unit).flatten(1)
+    distances = pairwise_distances(thumbnails, thumbnails)
+    chosen = [0]
+    while len(chosen) < min(count, len(ranked)):
+        nearest = distances[:, chosen].min(1).values
+        nearest[chosen] = -1
+        chosen.append(int(nearest.argmax()))
+    return [int(ranked[place]) for place in sorted(chosen)]
 
 
 def _commands(summary: RunSummary) -> str:

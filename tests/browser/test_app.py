@@ -20,6 +20,12 @@ from discogan.web import Access, create_app, load_served
 
 TOKEN = "token-of-the-browser-test"
 
+SAVED_WIDTH = """
+const done = arguments[arguments.length - 1];
+const saved = new Image();
+saved.onload = () => done(saved.naturalWidth);
+saved.src = document.getElementById("save").href;
+"""
 DROP = """
 const [target, data, name] = arguments;
 const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
@@ -94,6 +100,8 @@ def test_a_file_is_picked_translated_and_matched(page, domains, screenshots):
     wait(lambda: len(page.find_elements("css selector", "#counterparts .tile")) == 5)
     assert re.fullmatch(r"-?\d\.\d\d · .+\.png", page.find_element("css selector", "#counterparts figcaption").text)
     assert page.find_element("id", "save").get_attribute("href").startswith("blob:")
+    assert page.find_element("id", "output").get_property("naturalWidth") == 384
+    assert page.execute_async_script(SAVED_WIDTH) == 32
     page.save_screenshot(str(screenshots / "app-desktop.png"))
     show(page, 390, dark=True)
     assert page.execute_script("return document.documentElement.scrollWidth") <= 390

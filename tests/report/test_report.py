@@ -1,18 +1,23 @@
 """The report shows the contents of the run folder, needs no network, and can be written during training."""
 
+import base64
+import io
 import json
 import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from discogan.api import resume, train
 from discogan.cli import main
 from discogan.errors import ConfigError, RunError
 from discogan.pages import options_whole
 from discogan.report import comparison, write_comparison, write_report
-from discogan.report.pictures import curves
+from discogan.report.page import choose_varied
+from discogan.report.pictures import curves, picture
 from discogan.report.tables import score_rows
 from discogan.run_folder import RunFolder
 from discogan.run_summary import read_evaluation, read_verdict
@@ -50,6 +55,28 @@ def test_options_stay_whole_and_everything_else_is_escaped():
     assert (
         options_whole("<b> (--seeds-tried 2)") == '&lt;b&gt; (<span style="white-space: nowrap">--seeds-tried</span> 2)'
     )
+
+
+def test_chosen_images_differ():
+    """Five nearly equal images and three others: one of the equal ones and all others are chosen, in their order."""
+    images = np.full((8, 32, 32, 3), 100, np.uint8)
+    images[:5] += np.arange(5, dtype=np.uint8)[:, None, None, None]
+    images[5, :16], images[6, :, :16], images[7, 8:24] = 255, 255, 255
+    assert choose_varied(images, np.array([3, 2, 6, 0, 7, 1, 5, 4]), 4) == [3, 6, 7, 5]
+    assert choose_varied(images, np.array([6, 0]), 4) == [6, 0]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "shown"), [(64, 64, (192, 192)), (10, 20, (192, 96)), (300, 200, (200, 300))]
+)
+def test_small_pictures_are_enlarged_smoothly(height, width, shown):
+    edge = np.zeros((height, width, 3), np.uint8)
+    edge[:, width // 2 :] = (255, 0, 0)
+    data = base64.b64decode(picture(edge, "edge").source.partition(",")[2])
+    image = Image.open(io.BytesIO(data))
+    assert image.size == shown
+    levels = np.unique(np.asarray(image)[shown[1] // 2, :, 0])
+    assert (len(levels) > 6) == (shown[0] > width)
 
 
 def test_every_training_ends_with_a_report_that_names_its_verdict(page, sampled_run):
