@@ -19,7 +19,9 @@ Points = npt.NDArray[np.float64]
 Colour = tuple[int, int, int]
 
 PIXELS = 64
-OVERSAMPLING = 2
+OVERSAMPLING = 4
+LINE_WIDTH = 2 * OVERSAMPLING + 1
+"""Odd, so that a line is centred on the edge that it stands for: else it would be half a pixel inside or outside."""
 LIGHT = np.array([-0.5, -0.6, 0.62])
 
 
@@ -59,7 +61,7 @@ def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
     for part in thing.parts:
         corners = _corners(part)
         draw.polygon(corners, fill=255)
-        draw.line([*corners, corners[0], corners[1]], fill=20, width=2 * OVERSAMPLING, joint="curve")
+        draw.line([*corners, corners[0], corners[1]], fill=20, width=LINE_WIDTH, joint="curve")
     return canvas.resize((pixels, pixels), Image.Resampling.BOX).convert("RGB")
 
 

@@ -22,6 +22,8 @@ class DiscriminatorOutput(NamedTuple):
     """(N, 1), or (N, 1, h, w) with one logit per patch. The sigmoid of a logit is the probability that it is real."""
     features: list[Tensor]
     """Activations of the inner layers, shallow to deep."""
+    penalised_logits: Tensor | None = None
+    """The part of the logits, (N, 1), whose gradient an objective penalises; ``None`` is all of them."""
 
 
 def activations(stages: Iterable[nn.Module], images: Tensor) -> list[Tensor]:

@@ -67,12 +67,17 @@ class Modern(Objective):
         # Second derivatives lose too much in bfloat16, so this step is in float32 throughout.
         real, fake = (at_least_float32(images.detach()).requires_grad_() for images in (real, fake))
         with torch.autocast(real.device.type, enabled=False):
-            real_logits, fake_logits = discriminate(real).logits, discriminate(fake).logits
-            penalty = gradient_penalty(real_logits, real) + gradient_penalty(fake_logits, fake)
+            of_real, of_fake = discriminate(real), discriminate(fake)
+            penalty = gradient_penalty(_penalised_logits(of_real), real)
+            penalty = penalty + gradient_penalty(_penalised_logits(of_fake), fake)
         return {
-            f"discriminator_{domain}": relativistic_discriminator(real_logits, fake_logits),
+            f"discriminator_{domain}": relativistic_discriminator(of_real.logits, of_fake.logits),
             f"penalty_{domain}": self.gamma / 2 * self.penalty_every_steps * penalty,
         }
+
+
+def _penalised_logits(output: DiscriminatorOutput) -> Tensor:
+    return output.logits if output.penalised_logits is None else output.penalised_logits
 
 
 def _relativistic(discriminate: Discriminate, real: Tensor, fake: Tensor) -> Tensor:
