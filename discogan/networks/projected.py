@@ -35,9 +35,9 @@ class ProjectedDiscriminatorOptions(Options):
 class ProjectedDiscriminator(nn.Module):
     """The paper's discriminator, plus a head on the frozen features of EfficientNet-Lite0 at each of four scales.
 
-    Float images (N, C, H, W) in [-1, 1], H = W = 32, 64, 128 or 256, to logits (N, 1): the logit of the pixels plus
-    the mean logit of the heads. Only the pixels' logit is penalised. The heads have a spectral norm instead, because
-    the gradients of a penalty through the frozen network would take most of the time.
+    Float images (N, C, H, W) in [-1, 1], H = W = 32, 64, 128 or 256, to logits (N, 1). A logit is that of the pixels
+    plus the mean of the heads. Only the logit of the pixels is penalised. The heads have a spectral norm instead,
+    because the gradients of a penalty through the frozen network would take most of the time.
     """
 
     def __init__(self, in_shape: Shape, options: ProjectedDiscriminatorOptions) -> None:
@@ -66,7 +66,7 @@ class ProjectedDiscriminator(nn.Module):
         )
 
     def _pretrained(self, device: torch.device) -> EfficientNetLite0:
-        """Return the frozen network. It is no submodule, because its weights do not belong into checkpoints."""
+        """Return the frozen network. It is not a submodule, because checkpoints must not contain it."""
         return load_pretrained(self._weights).to(device)
 
 
