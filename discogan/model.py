@@ -49,6 +49,16 @@ class RoundTrips:
     def reconstructed_b(self) -> Tensor:
         return self._run(self._model.generator_ab, self.fake_a)
 
+    @cached_property
+    def restored_a(self) -> Tensor:
+        """``reconstructed_a`` with gradients for its second generator only: the translation counts as given."""
+        return self._run(self._model.generator_ba, self.fake_b.detach())
+
+    @cached_property
+    def restored_b(self) -> Tensor:
+        """``reconstructed_b`` with gradients for its second generator only."""
+        return self._run(self._model.generator_ab, self.fake_a.detach())
+
     def _run(self, generator: nn.Module, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(self._differentiable):
             translated: Tensor = generator(images)

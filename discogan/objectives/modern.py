@@ -39,16 +39,23 @@ class Modern(Objective):
     """The distance d in the round trips."""
     reconstruction_weight: Annotated[float, AtLeast(0)] = 5.0
     """Weight of each round trip."""
+    round_trips_train: Literal["both", "second"] = "both"
+    """Whether a round trip trains both of its generators, or only the second one. If it trains the first one, this one
+    also learns to hide its input in its output, as invisible patterns (Chu et al. 2017)."""
 
     def generator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:
         with torch.no_grad():
             real_a, real_b = model.discriminate_a(trips.real_a).logits, model.discriminate_b(trips.real_b).logits
         weight, distance = self.reconstruction_weight, self.distance
+        if self.round_trips_train == "both":
+            back_a, back_b = trips.reconstructed_a, trips.reconstructed_b
+        else:
+            back_a, back_b = trips.restored_a, trips.restored_b
         return {
             "adversarial_a": relativistic_generator(real_a, model.discriminate_a(trips.fake_a).logits),
             "adversarial_b": relativistic_generator(real_b, model.discriminate_b(trips.fake_b).logits),
-            "reconstruction_a": weight * reconstruction(trips.reconstructed_a, trips.real_a, distance),
-            "reconstruction_b": weight * reconstruction(trips.reconstructed_b, trips.real_b, distance),
+            "reconstruction_a": weight * reconstruction(back_a, trips.real_a, distance),
+            "reconstruction_b": weight * reconstruction(back_b, trips.real_b, distance),
         }
 
     def discriminator_terms(self, model: TranslationModel, trips: RoundTrips, step: int) -> Terms:

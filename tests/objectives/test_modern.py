@@ -64,6 +64,22 @@ def test_generator_terms(model, trips):
     torch.testing.assert_close(terms["adversarial_a"], torch.stack(pairs).mean())
 
 
+def test_a_round_trip_can_train_its_second_generator_only(model, trips):
+    values, gradients = {}, {}
+    for trained in ("both", "second"):
+        value = Modern(round_trips_train=trained).generator_terms(model, trips, 1)["reconstruction_a"]
+        generators = (model.generator_ab, model.generator_ba)
+        parameters = [parameter for generator in generators for parameter in generator.parameters()]
+        values[trained] = value.detach()
+        gradients[trained] = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
+    torch.testing.assert_close(values["second"], values["both"])
+    count = len(list(model.generator_ab.parameters()))
+    assert all(gradient is None for gradient in gradients["second"][:count])
+    assert all(gradient.abs().sum() > 0 for gradient in gradients["both"][:count])
+    for first, second in zip(gradients["both"][count:], gradients["second"][count:], strict=True):
+        torch.testing.assert_close(first, second)
+
+
 def test_the_penalty_stays_in_float32_under_autocast(model, trips):
     precise = Modern().discriminator_terms(model, trips, 0)
     with torch.autocast("cpu", torch.bfloat16):
