@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.ndimage import distance_transform_edt
 
 from discogan.files import atomic_path
 
@@ -20,8 +21,9 @@ Colour = tuple[int, int, int]
 
 PIXELS = 64
 OVERSAMPLING = 4
-LINE_WIDTH = 2 * OVERSAMPLING + 1
-"""Odd, so that a line is centred on the edge that it stands for: else it would be half a pixel inside or outside."""
+LINE_PIXELS = 2
+PAPER, INK = 255, 20
+"""Grey levels."""
 LIGHT = np.array([-0.5, -0.6, 0.62])
 
 
@@ -55,14 +57,24 @@ def random_thing(rng: np.random.Generator, pixels: int = PIXELS) -> Thing:
 
 
 def draw_lines(thing: Thing, pixels: int = PIXELS) -> Image.Image:
-    """Draw the object in black lines on white: RGB, ``pixels`` square."""
-    canvas = Image.new("L", (pixels * OVERSAMPLING,) * 2, 255)
+    """Draw the object in black lines on white: RGB, ``pixels`` square.
+
+    Lines between parts are centred on their edge, and the outline is inside. So the object covers the same pixels in
+    both domains. An outline outside would enlarge all objects, and without pairs nothing shows by how much.
+    """
+    side, width = pixels * OVERSAMPLING, LINE_PIXELS * OVERSAMPLING
+    canvas, silhouette = Image.new("L", (side, side), PAPER), Image.new("L", (side, side), 0)
     draw = ImageDraw.Draw(canvas)
     for part in thing.parts:
         corners = _corners(part)
-        draw.polygon(corners, fill=255)
-        draw.line([*corners, corners[0], corners[1]], fill=20, width=LINE_WIDTH, joint="curve")
-    return canvas.resize((pixels, pixels), Image.Resampling.BOX).convert("RGB")
+        draw.polygon(corners, fill=PAPER)
+        # A line of even width would be half a pixel off its edge.
+        draw.line([*corners, corners[0], corners[1]], fill=INK, width=width + 1, joint="curve")
+        ImageDraw.Draw(silhouette).polygon(corners, fill=255)
+    # The border of the picture cuts an object without an outline.
+    depth = distance_transform_edt(np.pad(np.asarray(silhouette) > 0, width, mode="edge"))[width:-width, width:-width]
+    lines = np.where(depth > 0, np.where(depth <= width, INK, np.asarray(canvas)), PAPER).astype(np.uint8)
+    return Image.fromarray(lines).resize((pixels, pixels), Image.Resampling.BOX).convert("RGB")
 
 
 def draw_picture(thing: Thing, pixels: int = PIXELS) -> Image.Image:
