@@ -43,7 +43,14 @@ CORES = 2
 RESULTS_LOCK = Lock()
 Row = dict[str, Any]
 
-HEADLINE_PRESETS = ("modern", "cyclegan", "official", "discogan")
+HEADLINE_PRESETS = ("modern", "earlier", "cyclegan", "official", "discogan")
+PICTURE_SCORES = {
+    "l1": "L1",
+    "ssim": "SSIM",
+    "grain": "grain",
+    "colour_distance": "colour distance",
+    "feature_distance": "feature distance",
+}
 RENAMED_SETTINGS = {"training.starts": "training.seeds_tried"}
 """Settings that older rows contain under an earlier name."""
 SMALL = "--set generator.width=16 --set discriminator.width=16 --set training.batch_size=16"
@@ -51,14 +58,22 @@ EARLIER_DEFAULT = "--set objective.gamma=20.0 --set training.decay_steps=300"
 """The default settings from 64 px on before the study of the penalty."""
 STUDIES = {
     "discovery": [
-        "--tasks emoji icons --seeds 5",
-        "--tasks hands car2car car2chair --seeds 10",
+        "--presets earlier --tasks emoji icons --seeds 5",
+        "--presets earlier --tasks hands car2car car2chair --seeds 10",
         "--tasks hands emoji icons --presets official discogan cyclegan --seeds 1",
         "--tasks car2car --presets official discogan cyclegan --seeds 5",
         "--tasks car2chair --presets official discogan cyclegan --seeds 3",
     ],
+    "pictures": [
+        "--tasks demo --seeds 3 --presets modern earlier",
+        "--tasks hands --minutes 2 --seeds 10",
+        "--tasks hands --minutes 2 --seeds 5 --presets earlier",
+        "--tasks emoji icons fonts trees --minutes 2 --seeds 5 --presets modern earlier",
+        "--tasks car2chair --minutes 2 --seeds 5 --presets modern earlier",
+        "--tasks demo hands emoji icons fonts trees --minutes 2 --seeds 3 --presets official discogan cyclegan",
+    ],
     "generators": [
-        f"--tasks {tasks} --seeds {seeds} {EARLIER_DEFAULT} {generator}"
+        f"--presets earlier --tasks {tasks} --seeds {seeds} {EARLIER_DEFAULT} {generator}"
         for generator, tasks, seeds in (
             ("--set generator.blocks=0", "hands emoji", 1),
             ("--set generator.blocks=2", "hands emoji", 2),
@@ -68,11 +83,11 @@ STUDIES = {
         )
     ],
     "penalty": [
-        f"--tasks emoji icons --seeds 5 --set generator.blocks=2 {EARLIER_DEFAULT}",
-        f"--tasks hands --seeds 10 --set generator.blocks=2 {EARLIER_DEFAULT}",
+        f"--presets earlier --tasks emoji icons --seeds 5 --set generator.blocks=2 {EARLIER_DEFAULT}",
+        f"--presets earlier --tasks hands --seeds 10 --set generator.blocks=2 {EARLIER_DEFAULT}",
     ]
     + [
-        f"--tasks hands --seeds 1 --first-seed {seed} --set generator.blocks=2 {settings}"
+        f"--presets earlier --tasks hands --seeds 1 --first-seed {seed} --set generator.blocks=2 {settings}"
         for seed in (5, 9)
         for settings in (
             f"{EARLIER_DEFAULT} --set training.ema_decay=0.998",
@@ -82,9 +97,9 @@ STUDIES = {
             "--set objective.gamma=10.0 --set training.decay_steps=100",
         )
     ]
-    + [f"--tasks car2chair --seeds 2 --set objective.gamma={gamma}" for gamma in (0.5, 50.0, 500.0)],
+    + [f"--presets earlier --tasks car2chair --seeds 2 --set objective.gamma={gamma}" for gamma in (0.5, 50.0, 500.0)],
     "verdict": [
-        f"--tasks hands_small icons_small emoji_small --set training.seeds_tried=2 {runs}"
+        f"--presets earlier --tasks hands_small icons_small emoji_small --set training.seeds_tried=2 {runs}"
         for runs in (
             "--seeds 2 --minutes 0.05",
             "--seeds 2 --minutes 0.2",
@@ -97,14 +112,17 @@ STUDIES = {
         )
     ],
     "seeds_tried": [
-        "--tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
-        "--tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false --set training.seeds_tried=4",
-        "--tasks hands --seeds 1 --set training.seeds_tried=4",
-        "--tasks emoji --seeds 1 --first-seed 3 --set training.seeds_tried=4",
+        "--presets earlier --tasks hands_small --seeds 5 --minutes 0.5 --set generator.residual=false",
+        "--presets earlier --tasks hands_small --seeds 3 --minutes 0.5 --set generator.residual=false "
+        "--set training.seeds_tried=4",
+        "--presets earlier --tasks hands --seeds 1 --set training.seeds_tried=4",
+        "--presets earlier --tasks emoji --seeds 1 --first-seed 3 --set training.seeds_tried=4",
     ],
-    "anchors": ["--tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"],
+    "anchors": [
+        "--presets earlier --tasks hands_anchors chair2car_anchors --seeds 1 --minutes 0.5 --anchors 0 1 4 16 64"
+    ],
     "small_data": [
-        f"--tasks hands_small --seeds 1 --minutes 0.5 {limit}"
+        f"--presets earlier --tasks hands_small --seeds 1 --minutes 0.5 {limit}"
         for limit in ("", *(f"--set data.limit={count}" for count in (50, 100, 200, 400)))
     ],
 }
@@ -212,7 +230,8 @@ def measure(data: Path, job: Row) -> Row:
         run, scores_file = Path(folder) / "run", Path(folder) / "scores.json"
         run_command("train", data / "train_a", data / "train_b", "--out", run, *options(job, data))
         tests = f"--{truth}-a", data / "test_a", f"--{truth}-b", data / "test_b"
-        run_command("evaluate", run, *tests, "--json", scores_file)
+        quality = () if TASKS[job["task"]].kinds else ("--metrics", "features")
+        run_command("evaluate", run, *tests, *quality, "--json", scores_file)
         description = json.loads((run / "config.json").read_text())
         steps = json.loads((run / "checkpoints" / (run / "last").read_text() / "progress.json").read_text())["step"]
         result = json.loads(scores_file.read_text())
@@ -331,16 +350,17 @@ def make_headline(rows: Iterable[Row]) -> str:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["task"], row["preset"]), []).append(row)
-    tasks = [task for task in TASKS if (task, HEADLINE_PRESETS[0]) in groups]
+    presets = [preset for preset in HEADLINE_PRESETS if any(found_preset == preset for _, found_preset in groups)]
+    tasks = [task for task in TASKS if (task, presets[0]) in groups]
     titles, untranslated = [], []
     for task in tasks:
-        first, name = groups[task, HEADLINE_PRESETS[0]][0], score_name(task)
+        first, name = groups[task, presets[0]][0], score_name(task)
         titles.append(f"{task}, {first['minutes']:g} min")
         identity = [format_score(first[direction][f"identity_{name}"], name) for direction in DIRECTIONS]
         untranslated.append(" / ".join(identity))
     lines = [f"| | {' | '.join(titles)} |", "|---" * (len(tasks) + 1) + "|"]
     lines.append(f"| untranslated input | {' | '.join(untranslated)} |")
-    for preset in HEADLINE_PRESETS:
+    for preset in presets:
         cells = [format_headline_cell(groups.get((task, preset), []), score_name(task)) for task in tasks]
         lines.append(f"| `{preset}` | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -424,7 +444,29 @@ def format_scores(row: Row) -> str:
     return " / ".join(format_score(row[direction][name], name) for direction in DIRECTIONS)
 
 
-TABLES = {"verdict": make_correlation_table}
+def make_picture_table(rows: Iterable[Row]) -> str:
+    """Return a Markdown table of the quality of the pictures: medians over seeds, A to B / B to A."""
+    groups: dict[tuple[int, str, float, str], list[Row]] = {}
+    for row in rows:
+        if not TASKS[row["task"]].kinds:
+            place = list(TASKS).index(row["task"])
+            groups.setdefault((place, row["preset"], row["minutes"], describe_processor(row)), []).append(row)
+    lines = [
+        f"| task, minutes | preset | processor | seeds | top-1 | {' | '.join(PICTURE_SCORES.values())} |",
+        "|---|---|---|---|---|" + "---|" * len(PICTURE_SCORES),
+    ]
+    in_order = sorted(groups.items(), key=lambda item: (item[0][0], HEADLINE_PRESETS.index(item[0][1])))
+    for (place, preset, minutes, processor), group in in_order:
+        cells = [f"{list(TASKS)[place]}, {minutes:g}", f"`{preset}`", processor, str(len(group))]
+        for name in ("top_1", *PICTURE_SCORES):
+            medians = [statistics.median(row[direction][name] for row in group) for direction in DIRECTIONS]
+            digits = 2 if name in ("top_1", "grain", "colour_distance") else 3
+            cells.append(" / ".join(f"{median:.{digits}f}" for median in medians))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+TABLES = {"verdict": make_correlation_table, "pictures": make_picture_table}
 """The tables of a study, by default those of ``make_table``."""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from discogan.data import Record
 from discogan.data.labels import Labelled, labelled_images
+from discogan.data.synthetic import draw_domains
 from discogan.evaluation.scores import pair_records
 from discogan.experiments.azimuth import Azimuth
 
@@ -16,6 +17,7 @@ class Task:
     """A data set, an image size, a time, and the score that a run must reach in both directions."""
 
     data: str
+    """Its folder; empty for the synthetic images of ``discogan demo``, which are drawn."""
     image_size: int
     minutes: float
     """Training time on two cores."""
@@ -31,6 +33,9 @@ TASKS = {
     "hands": Task("hands_edges_photo", 64, 4, target=0.8),
     "emoji": Task("emoji_fluent_lineart_color", 64, 4),
     "icons": Task("icons_phosphor_outline_fill", 64, 4),
+    "demo": Task("", 64, 2.5, target=0.98),
+    "fonts": Task("fonts_dotgothic_reggae", 64, 2),
+    "trees": Task("tree_season", 64, 2),
     "car2car": Task("rot_cars_chairs", 32, 0.5, ("car", "car"), 15.0),
     "car2chair": Task("rot_cars_chairs", 32, 2, ("car", "chair"), 15.0),
     "hands_anchors": Task("hands_edges_photo", 32, 1, target=0.8, reserve=64),
@@ -43,6 +48,9 @@ TASKS = {
 
 def prepare(task: Task, data: Path, folder: Path) -> Path:
     """Return a folder with train_a, train_b, test_a and test_b; of renders it has the paper's azimuths only."""
+    if not task.data:
+        draw_domains(folder)
+        return folder
     if task.kinds is None and not task.reserve:
         return data / task.data
     folder.mkdir()

@@ -33,8 +33,11 @@ def has_bf16(device: torch.device) -> bool:
     """Return whether the device multiplies bfloat16 in hardware; emulation would be slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # ATEN_CPU_CAPABILITY=avx2 makes a newer processor compute as an older one does.
+    is_limited = torch.backends.cpu.get_cpu_capability() == "AVX2"
     abilities = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    has_instructions = bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    return device.type == "cpu" and has_instructions and not is_limited
 
 
 def describe_machine() -> dict[str, int | str | bool]:

@@ -60,7 +60,8 @@ def test_a_setting_overrides_the_preset_and_the_size_table():
     settings = ["objective.gamma=7", "data.flip=true", "data.background=red"]
     config = load_config("modern", image_size=32, settings=settings)
     assert config.objective["gamma"] == 7
-    assert config.data == DataOptions(image_size=32, flip=True, background="red")
+    expected = DataOptions(image_size=32, channels_a="auto", channels_b="auto", flip=True, background="red")
+    assert config.data == expected
 
 
 def test_the_order_of_a_name_and_its_options_does_not_matter():

@@ -28,8 +28,8 @@ class GatedGeneratorOptions(Options):
     """Residual blocks after the encoder. They widen the receptive field."""
     skips: bool = True
     """Add the encoder's features to those of the decoder at each scale, so that details need not pass the code."""
-    detail: Annotated[int, AtLeast(0), AtMost(1024)] = 0
-    """Channels at full resolution, before a last 3x3 convolution. 0 leaves out both."""
+    detail: Annotated[int, AtLeast(1), AtMost(1024)] = 16
+    """Channels at full resolution, before the last convolution."""
     residual: bool = True
     """Add the input image, multiplied by the gate, before the last activation."""
     norm: Literal["batch", "instance", "none"] = "batch"
@@ -64,10 +64,14 @@ class GatedGenerator(nn.Module):
             decoder.append(nn.Sequential(*layers))
         self.decoder = nn.ModuleList(decoder)
         outputs = out_shape[0] + (1 if options.residual else 0)
-        self.last: nn.Module = Doubling(widths[0], outputs)
-        if options.detail:
-            layers = [Doubling(widths[0], options.detail, bias=biased), norm_layer(options.norm, options.detail)]
-            self.last = nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(options.detail, outputs, 3, padding=1))
+        # A transposed convolution as the last layer would leave a checkerboard in even surfaces (Odena et al. 2016).
+        self.last = nn.Sequential(
+            nn.Conv2d(widths[0], options.detail, 1, bias=biased),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            norm_layer(options.norm, options.detail),
+            nn.ReLU(),
+            nn.Conv2d(options.detail, outputs, 3, padding=1),
+        )
         self.skips, self.residual = options.skips, options.residual
 
     def forward(self, images: Tensor) -> Tensor:
