@@ -52,5 +52,5 @@ def test_evaluate_takes_further_metrics(small_run, capsys):
     assert run("evaluate", small_run, "--metrics", "coverage") == 0
     assert "precision" in capsys.readouterr().out
     assert run("evaluate", small_run, "--metrics", "inception_score") == 2
-    assert "Choose one of: coverage, diversity, fid, kid, lpips" in " ".join(capsys.readouterr().err.split())
+    assert "Choose one of: colours, coverage, diversity, features, fid" in " ".join(capsys.readouterr().err.split())
     assert run("evaluate", small_run, "--azimuth-a", "x") == 2
