@@ -91,7 +91,8 @@ def test_a_run_is_scored_in_both_directions(small_run, domains):
 def test_without_pairs_the_training_images_are_scored(small_run):
     scores = score_run(small_run)
     assert (scores["paired"], scores["images_a"], scores["images_b"]) == (False, 13, 10)
-    assert scores["a_to_b"].keys() == {"round_trip_l1", "diversity", "sliced_wasserstein"}
+    expected = {"round_trip_l1", "diversity", "sliced_wasserstein", "grain", "colour_distance"}
+    assert scores["a_to_b"].keys() == expected
 
 
 def test_pairs_share_a_name_without_suffix_also_in_subfolders(tmp_path):
