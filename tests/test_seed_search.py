@@ -199,13 +199,13 @@ def test_a_stalled_run_stops_on_request(domains, tmp_path, monkeypatch):
         def on_alarm(self, alarm):
             alarms.append(alarm.kind)
 
-    settings = (*SMALL, "training.score_every_steps=2")
+    settings = (*SMALL, "training.score_every_steps=2", "training.learning_rate=0.0")
     for name, stop, ended in (("continues", "false", "budget"), ("stops", "true", "stalled")):
         options = {"image_size": 32, "steps": 20, "settings": (*settings, f"training.stop_when_stalled={stop}")}
         outcome = api.train(*domains, out=tmp_path / name, **options, observer=AlarmRecorder())
         assert outcome.ended == ended
         assert "stall" in alarms
-    assert outcome.step == 10
+    assert outcome.step < 20
     assert (tmp_path / "stops" / "verdict.json").exists()
 
 

@@ -147,6 +147,7 @@ ALLOWED = {
     ("extras.py", "import_module"): "optional libraries, whose names are constants in this package",
     ("metrics/__init__.py", "import_module"): "modules that a registered metric names",
     ("observers/notebook.py", "import_module"): "IPython.display, a constant",
+    ("pretrained.py", "torch.load"): "weights_only=True, for a file of the extra features or one that the user names",
     ("registry.py", "compile"): "files of --import, whose content this user has imported before",
     ("registry.py", "exec"): "files of --import, whose content this user has imported before",
     ("registry.py", "import_module"): "modules of this package",

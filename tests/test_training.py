@@ -94,8 +94,8 @@ def test_equal_seeds_give_equal_runs_and_different_seeds_do_not(domains, small_r
     assert_equal_weights(small_run, tmp_path / "same")
     fit(domains, tmp_path / "other", seed=1)
     assert not torch.equal(
-        weights(small_run)["generator_ab.encoder.0.weight"],
-        weights(tmp_path / "other")["generator_ab.encoder.0.weight"],
+        weights(small_run)["generator_ab.encoder.0.0.weight"],
+        weights(tmp_path / "other")["generator_ab.encoder.0.0.weight"],
     )
 
 
@@ -223,7 +223,7 @@ class NanWeights(Observer):
     def on_step(self, report):
         if report.step == self.step:
             with torch.no_grad():
-                self.trainer.model.generator_ab.encoder[0].weight.fill_(float("nan"))
+                self.trainer.model.generator_ab.encoder[0][0].weight.fill_(float("nan"))
 
 
 def test_a_nonfinite_loss_stops_training_and_names_step_and_loss(domains, tmp_path):
