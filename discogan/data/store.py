@@ -321,10 +321,7 @@ def _build_store(
             _keep_rows(file, good, shape)
         shape = (len(good), *shape[1:])
         if decoding.channels == "auto":
-            is_grey = _all_grey(file)
-            if is_grey:
-                _keep_one_channel(file)
-            resolved = replace(resolved, channels=1 if is_grey else 3)
+            resolved = _decide_channels(resolved, file)
         key = _digest(resolved, records, contents)
         index = StoreIndex(
             key=key,
@@ -417,18 +414,18 @@ def _keep_rows(file: Path, rows: list[int], shape: tuple[int, ...]) -> None:
     kept.replace(file)
 
 
-def _all_grey(file: Path) -> bool:
-    """Return whether red, green and blue are equal in every pixel of a .npy file of RGB images."""
-    images = np.load(file, mmap_mode="r")
-    return all((image[..., :1] == image).all() for image in images)
+def _decide_channels(decoding: Decoding, file: Path) -> Decoding:
+    """Return the settings with the channels of the RGB images in a .npy file.
 
-
-def _keep_one_channel(file: Path) -> None:
-    """Replace RGB images in a .npy file by their first channel."""
+    If red, green and blue are equal in every pixel, the file keeps the first channel only.
+    """
     images = np.load(file, mmap_mode="r")
+    if not all((image[..., :1] == image).all() for image in images):
+        return replace(decoding, channels=3)
     kept = file.with_suffix(".kept")
     with kept.open("wb") as target:
         target.write(_npy_header((*images.shape[:3], 1)))
         for image in images:
             target.write(image[..., :1].tobytes())
     kept.replace(file)
+    return replace(decoding, channels=1)

@@ -58,6 +58,15 @@ def norm_layer(name: str, channels: int) -> nn.Module:
     raise unknown_choice("norm", name, ("batch", "instance", "none"))
 
 
+def residual_block(channels: int, norm: str) -> Residual:
+    """Two 3x3 convolutions. With a batch norm the block starts as the identity (Goyal et al. 2017, section 5.1)."""
+    first, second = (nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none") for _ in range(2))
+    last = norm_layer(norm, channels)
+    if isinstance(last, nn.BatchNorm2d):
+        nn.init.zeros_(last.weight)
+    return Residual((first, norm_layer(norm, channels), nn.ReLU(), second, last))
+
+
 def output_layer(name: str) -> nn.Module:
     """Return the last activation: ``sigmoid`` for [0, 1], ``tanh`` for [-1, 1], ``linear`` for data without bounds."""
     layers = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "linear": nn.Identity}

@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from discogan.config import AtLeast, AtMost, Options
 from discogan.errors import ConfigError
-from discogan.networks import DiscriminatorOutput, Residual, Shape, activations, image_side, norm_layer, output_layer
+from discogan.networks import (
+    DiscriminatorOutput,
+    Shape,
+    activations,
+    image_side,
+    norm_layer,
+    output_layer,
+    residual_block,
+)
 from discogan.networks.strided import Doubling, Halving
 from discogan.registry import DISCRIMINATORS, GENERATORS
 
@@ -57,7 +65,7 @@ class ConvolutionalGenerator(nn.Module):
         encoder: list[nn.Module] = [Halving(in_shape[0], widths[0], bias=False), nn.LeakyReLU(0.2)]
         for before, after in pairwise(widths):
             encoder += _down(before, after, options.norm)
-        encoder += [_block(widths[-1], options.norm) for _ in range(options.blocks)]
+        encoder += [residual_block(widths[-1], options.norm) for _ in range(options.blocks)]
         decoder: list[nn.Module] = []
         if options.stages == 5:
             wide, code, biased = widths[-1], options.code_channels, options.norm == "none"
@@ -119,15 +127,6 @@ def _down(before: int, after: int, norm: str) -> list[nn.Module]:
 
 def _up(before: int, after: int, norm: str) -> list[nn.Module]:
     return _stage(Doubling(before, after, bias=norm == "none"), norm, nn.ReLU())
-
-
-def _block(channels: int, norm: str) -> Residual:
-    """Two 3x3 convolutions. With a batch norm the block starts as the identity (Goyal et al. 2017, section 5.1)."""
-    first, second = (nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none") for _ in range(2))
-    last = norm_layer(norm, channels)
-    if isinstance(last, nn.BatchNorm2d):
-        nn.init.zeros_(last.weight)
-    return Residual((*_stage(first, norm, nn.ReLU()), second, last))
 
 
 def _stage(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: str, activation: nn.Module) -> list[nn.Module]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from discogan.config import AtLeast, AtMost, Options
-from discogan.networks import Residual, Shape, image_side, norm_layer
+from discogan.networks import Shape, image_side, norm_layer, residual_block
 from discogan.networks.strided import Doubling, Halving
 from discogan.registry import GENERATORS
 
@@ -57,7 +57,7 @@ class GatedGenerator(nn.Module):
             layers = [Halving(before, after, bias=biased), norm_layer(options.norm, after), nn.LeakyReLU(0.2)]
             encoder.append(nn.Sequential(*layers))
         self.encoder = nn.ModuleList(encoder)
-        self.blocks = nn.Sequential(*[_block(widths[-1], options.norm) for _ in range(options.blocks)])
+        self.blocks = nn.Sequential(*[residual_block(widths[-1], options.norm) for _ in range(options.blocks)])
         decoder = []
         for before, after in pairwise(reversed(widths)):
             layers = [Doubling(before, after, bias=biased), norm_layer(options.norm, after), nn.ReLU()]
@@ -92,12 +92,3 @@ class GatedGenerator(nn.Module):
         # Between grey and RGB, each output channel gets the mean of the input channels.
         kept = images if images.shape[1] == paint.shape[1] else images.mean(1, keepdim=True)
         return torch.tanh(paint + torch.sigmoid(gate + GATE_BIAS) * kept)
-
-
-def _block(channels: int, norm: str) -> Residual:
-    """Two 3x3 convolutions. With a batch norm the block starts as the identity (Goyal et al. 2017, section 5.1)."""
-    first, second = (nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none") for _ in range(2))
-    last = norm_layer(norm, channels)
-    if isinstance(last, nn.BatchNorm2d):
-        nn.init.zeros_(last.weight)
-    return Residual((first, norm_layer(norm, channels), nn.ReLU(), second, last))
